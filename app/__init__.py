@@ -1,0 +1,1 @@
+"""The runtime: command line, settings, supervisor, jobs, pipeline and the dashboard's server."""

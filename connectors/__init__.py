@@ -1,0 +1,1 @@
+"""Ports and adapters to the outside: raw outside shapes stop here."""

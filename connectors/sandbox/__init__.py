@@ -1,0 +1,1 @@
+"""Both CRMs' wire protocols as one local server, alive with invented people."""

@@ -1,0 +1,1 @@
+"""Tables, migrations, every write (`store`) and every read a screen needs (`metrics`)."""

@@ -1,0 +1,1 @@
+"""Screens: thin functions `render(...)` over `data.metrics`."""
