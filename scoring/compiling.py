@@ -1,0 +1,355 @@
+"""Rules to closures: everything that depends on the document alone is worked out once.
+
+Truth is 0 (known to be false), 1 (unknown) or 2 (known to be true): and = min, or = max,
+not = 2 - x. Each condition is compiled twice when it asks whether something is known: once for the
+value, and once for the bounds, where an unknown fact may yet become known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from scoring.criteria import (
+    DETAILS,
+    All,
+    Any_,
+    Condition,
+    EngagementTest,
+    FactTest,
+    Not,
+    Pattern,
+    Silence,
+    leaves,
+)
+from scoring.inputs import Timed
+from scoring.operators import OPERATORS, Value, days_us
+from scoring.rule_set import ByChoice, ByRange, Each, Fixed, Rule
+
+FALSE, UNKNOWN, TRUE = 0, 1, 2
+Values = Mapping[str, Value]
+_READ = frozenset(DETAILS)
+#: Off the grid on which halves fall, so that a sum that is a tie rounds alike everywhere.
+_HALF = 0.5 - 1e-6
+
+
+class Occurrence(NamedTuple):
+    """One engagement as rules see it."""
+
+    kind: str
+    age_us: int
+    detail: Mapping[str, str]  # folded
+
+
+class Events:
+    """A lead's engagements up to `now`, oldest first."""
+
+    __slots__ = ("_found", "all")
+
+    def __init__(self, ordered: Sequence[Timed], now_us: int) -> None:
+        self.all = [
+            Occurrence(e.kind, now_us - at, e.detail)
+            for at, _, e in ordered
+            if at <= now_us
+        ]
+        self._found: dict[frozenset[str], list[Occurrence]] = {}
+
+    def of(self, kinds: frozenset[str]) -> list[Occurrence]:
+        """Those of the given kinds."""
+        found = self._found.get(kinds)
+        if found is None:
+            found = self._found[kinds] = [e for e in self.all if e.kind in kinds]
+        return found
+
+
+class Given(NamedTuple):
+    """What one rule gives: the points, and the least and most they could become."""
+
+    points: int
+    low: int
+    high: int
+    known: bool
+    occurrences: int = 0  # engagements that counted
+    newest_us: int = 0  # age of the newest of them
+
+
+Truth = Callable[[Values, Events], int]
+Gives = Callable[[Values, Events], Given]
+Ages = Callable[[Events], Sequence[int]]
+NOTHING = Given(0, 0, 0, True)
+
+
+def rounded(points: float) -> int:
+    """Whole milli-points: halves go toward zero, and so does what lies within 1e-6 above one."""
+    whole = math.floor(abs(points) + _HALF)
+    return -whole if points < 0 else whole
+
+
+def midpoint(low: int, high: int) -> int:
+    """The neutral value between two points, toward zero when it is not whole."""
+    total = low + high
+    return -(-total // 2) if total < 0 else total // 2
+
+
+def clip(value: int, low: int | None, high: int | None) -> int:
+    """`value` within limits, either of which may be absent."""
+    if low is not None and value < low:
+        return low
+    return high if high is not None and value > high else value
+
+
+# -- conditions --------------------------------------------------------------------------------
+
+
+def truth_of(condition: Condition, *, for_bounds: bool = False) -> Truth:
+    """The condition as a function; `for_bounds`: what is unknown may yet become known."""
+    match condition:
+        case FactTest():
+            return _fact_truth(condition, for_bounds)
+        case EngagementTest():
+            return _engagement_truth(condition)
+        case Silence():
+            kinds, span = frozenset(condition.kinds), days_us(condition.days)
+            return lambda values, events: (
+                FALSE if any(e.age_us <= span for e in events.of(kinds)) else TRUE
+            )
+        case Not():
+            part = truth_of(condition.part, for_bounds=for_bounds)
+            return lambda values, events: TRUE - part(values, events)
+        case All():
+            return _all_truth(
+                [truth_of(part, for_bounds=for_bounds) for part in condition.parts]
+            )
+        case Any_():
+            return _any_truth(
+                [truth_of(part, for_bounds=for_bounds) for part in condition.parts]
+            )
+
+
+def asks_known(condition: Condition) -> bool:
+    """Whether the value's truth and the bounds' truth can differ."""
+    return any(
+        isinstance(t, FactTest) and OPERATORS[t.operator].asks_known
+        for t in leaves(condition)
+    )
+
+
+def _all_truth(parts: Sequence[Truth]) -> Truth:
+    def truth(values: Values, events: Events) -> int:
+        least = TRUE
+        for part in parts:
+            found = part(values, events)
+            if found < least:
+                if found == FALSE:
+                    return FALSE
+                least = found
+        return least
+
+    return truth
+
+
+def _any_truth(parts: Sequence[Truth]) -> Truth:
+    def truth(values: Values, events: Events) -> int:
+        most = FALSE
+        for part in parts:
+            found = part(values, events)
+            if found > most:
+                if found == TRUE:
+                    return TRUE
+                most = found
+        return most
+
+    return truth
+
+
+def _fact_truth(test: FactTest, for_bounds: bool) -> Truth:
+    operator = OPERATORS[test.operator]
+    predicate = operator.prepare(test.argument)
+    name = test.fact
+    absent = UNKNOWN
+    if operator.asks_known and not for_bounds:
+        absent = TRUE if test.operator == "is_unknown" else FALSE
+
+    def truth(values: Values, events: Events) -> int:
+        value = values.get(name)
+        if value is None:
+            return absent
+        return TRUE if predicate(value) else FALSE
+
+    return truth
+
+
+def _engagement_truth(test: EngagementTest) -> Truth:
+    ages = ages_of(test.pattern, test.within_days)
+    least, most = test.least, test.most
+
+    def truth(values: Values, events: Events) -> int:
+        count = len(ages(events))
+        return TRUE if count >= least and (most is None or count <= most) else FALSE
+
+    return truth
+
+
+def ages_of(pattern: Pattern, within_days: float | None = None) -> Ages:
+    """Ages in microseconds of the engagements that match, oldest first."""
+    kinds = frozenset(pattern.kinds)
+    tests = [
+        (t.detail, OPERATORS[t.operator].prepare(t.argument)) for t in pattern.details
+    ]
+    span = None if within_days is None else days_us(within_days)
+
+    def matches(detail: Mapping[str, str]) -> bool:
+        for name, predicate in tests:
+            text = detail.get(name)
+            if not text or not predicate(text):
+                return False
+        return True
+
+    def ages(events: Events) -> Sequence[int]:
+        found = events.of(kinds)
+        if not found:
+            return ()
+        return [
+            e.age_us
+            for e in found
+            if (span is None or e.age_us <= span) and (not tests or matches(e.detail))
+        ]
+
+    return ages
+
+
+# -- points ------------------------------------------------------------------------------------
+
+
+def rule_function(rule: Rule) -> Gives:
+    """The rule as a function of values and events."""
+    gives = _ungated(rule)
+    if rule.when is None:
+        return gives if rule.missing is None else _with_missing(gives, rule.missing)
+    return _gated(gives, rule.when, rule.missing)
+
+
+def _ungated(rule: Rule) -> Gives:
+    match rule.gives:
+        case Fixed(points):
+            given = Given(points, points, points, True)
+            return lambda values, events: given
+        case ByChoice():
+            return _by_choice(rule.gives)
+        case ByRange():
+            return _by_range(rule.gives)
+        case Each():
+            return _each(rule.gives)
+
+
+def _unknown(low: int, high: int, missing: int | None, given: Given = NOTHING) -> Given:
+    """An assumed value; a declared one may lie outside what the rule can give."""
+    assumed = midpoint(low, high) if missing is None else missing
+    return given._replace(
+        points=assumed, low=min(low, assumed), high=max(high, assumed), known=False
+    )
+
+
+def _with_missing(gives: Gives, missing: int) -> Gives:
+    def given(values: Values, events: Events) -> Given:
+        found = gives(values, events)
+        return found if found.known else _unknown(found.low, found.high, missing)
+
+    return given
+
+
+def _gated(gives: Gives, when: Condition, missing: int | None) -> Gives:
+    truth = truth_of(when)
+    possible = truth_of(when, for_bounds=True) if asks_known(when) else None
+
+    def given(values: Values, events: Events) -> Given:
+        holds = truth(values, events)
+        may_hold = holds if possible is None else possible(values, events)
+        if holds == FALSE and may_hold == FALSE:
+            return NOTHING
+        found = gives(values, events)
+        if holds == TRUE == may_hold and found.known:
+            return found
+        low, high = found.low, found.high
+        if may_hold == UNKNOWN:
+            low, high = min(0, low), max(0, high)
+        if holds == FALSE:
+            return Given(0, low, high, True)
+        if holds == TRUE and found.known:
+            return found._replace(low=low, high=high)
+        if low == high == 0 and not missing:
+            return NOTHING  # nothing to gain or lose, whatever the facts are
+        return _unknown(low, high, missing, found)
+
+    return given
+
+
+def _by_choice(by: ByChoice) -> Gives:
+    fact, otherwise = by.fact, by.otherwise
+    table: dict[Value, Given] = {
+        value: Given(points, points, points, True) for value, points in by.table
+    }
+    rest = Given(otherwise, otherwise, otherwise, True)
+    possible = [points for _, points in by.table] + (
+        [] if by.exhaustive else [otherwise]
+    )
+    unknown = _unknown(min(possible), max(possible), None)
+
+    def given(values: Values, events: Events) -> Given:
+        value = values.get(fact)
+        return unknown if value is None else table.get(value, rest)
+
+    return given
+
+
+def _by_range(by: ByRange) -> Gives:
+    fact = by.fact
+    steps = [
+        (start, Given(points, points, points, True))
+        for start, points in reversed(by.steps)
+    ]
+    rest = Given(by.otherwise, by.otherwise, by.otherwise, True)
+    possible = [points for _, points in by.steps] + [by.otherwise]
+    unknown = _unknown(min(possible), max(possible), None)
+
+    def given(values: Values, events: Events) -> Given:
+        value = values.get(fact)
+        if value is None:
+            return unknown
+        for start, points in steps:
+            if value >= start:  # type: ignore[operator]  # a number fact holds numbers only
+                return points
+        return rest
+
+    return given
+
+
+def _each(each: Each) -> Gives:
+    ages = ages_of(each.pattern, each.time_frame_days)
+    frequency, points = each.frequency, each.points
+    low = -each.cap if each.cap is not None else None
+    half_life_us = None if each.half_life_days is None else days_us(each.half_life_days)
+
+    def given(values: Values, events: Events) -> Given:
+        found = ages(events)
+        if not found:
+            return NOTHING
+        if frequency is not None:
+            found = found[-frequency:]  # the newest
+        if half_life_us is None:
+            total = points * len(found)
+        else:
+            total = rounded(decayed(points, found, half_life_us))
+        total = clip(total, low, each.cap)
+        return Given(total, total, total, True, len(found), found[-1])
+
+    return given
+
+
+def decayed(points: int, ages: Sequence[int], half_life_us: int) -> float:
+    """Sum of points * 2^(-age / half-life), oldest first; the only floats in a score."""
+    total = 0.0
+    for age in ages:
+        total += points * math.exp2(-age / half_life_us)
+    return total

@@ -1,0 +1,261 @@
+"""Reading one rule of a rule document: whom it concerns, what it gives, and how that fades."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from scoring.conditions import ConditionReader
+from scoring.criteria import Catalogue, Condition, FactSpec, facts_of
+from scoring.documents import Node, listed, nearest
+from scoring.operators import fold
+from scoring.rule_set import ByChoice, ByRange, Each, Fixed, Rule
+from scoring.scores import MILLI
+
+MAX_POINTS = 100  # of one rule
+MAX_LIMIT = 1_000  # of a group or dimension
+_ID = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_FROM = re.compile(r"from +(-?[0-9]{1,15}(?:\.[0-9]{1,6})?)")
+_RULE_KEYS = (
+    "id",
+    "label",
+    "when",
+    "points",
+    "by",
+    "otherwise",
+    "each",
+    "frequency",
+    "cap",
+    "time_frame",
+    "decay",
+    "missing",
+)
+_EACH_ONLY = ("frequency", "cap", "time_frame", "decay")
+
+T = TypeVar("T")
+
+
+def _optional(
+    entries: dict[str, Node], key: str, read: Callable[[Node], T]
+) -> T | None:
+    return read(entries[key]) if key in entries else None
+
+
+def _reads_facts(when: Condition | None) -> bool:
+    return when is not None and bool(facts_of(when))
+
+
+class RuleReader(ConditionReader):
+    """Reads rules, and keeps which facts they read and which ids are taken."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__(catalogue)
+        self.ids: set[str] = set()
+        self.facts_read: set[str] = set()
+
+    def identifier(self, entries: dict[str, Node], what: str) -> str:
+        """The `id` entry, unique in the document; "" when there is none that can be used."""
+        node = entries.get("id")
+        if node is None:
+            return ""
+        if not isinstance(node.value, str) or not _ID.fullmatch(node.value):
+            hint = re.sub(r"[^a-z0-9]+", "_", node.text.strip().lower()).strip("_")[:60]
+            suggestion = hint if _ID.fullmatch(hint) else ""
+            self.problem(
+                node,
+                f"The id of {what} is lower-case letters, digits and _.",
+                suggestion,
+            )
+            return ""
+        if node.value in self.ids:
+            self.problem(
+                node,
+                f"The id '{node.value}' is already in use. Give {what} another one.",
+            )
+        self.ids.add(node.value)
+        return node.value
+
+    def criteria(self, node: Node) -> Condition | None:
+        """A condition, remembering which facts it reads."""
+        condition = self.condition(node)
+        if condition is not None:
+            self.facts_read |= facts_of(condition)
+        return condition
+
+    def points(self, node: Node, what: str, most: int = MAX_POINTS) -> int | None:
+        """Points with at most three decimals, as milli-points."""
+        value = self.number(node, what, -most, most)
+        if value is None:
+            return None
+        milli = round(value * MILLI)
+        if abs(value * MILLI - milli) > 1e-6:
+            self.problem(node, f"{what} has at most three decimals.")
+            return None
+        return milli
+
+    def read_rule(self, node: Node) -> Rule | None:
+        """One rule; its id is named in all problems found in it."""
+        before = len(self.problems)
+        entries = self.mapping(node, _RULE_KEYS, "A rule", ("id", "points"))
+        if entries is None:
+            return None
+        self.rule = self.identifier(entries, "a rule")
+        label = (
+            self.text(entries["label"], "'label'", 120) if "label" in entries else ""
+        )
+        when = self.criteria(entries["when"]) if "when" in entries else None
+        gives = self._gives(node, entries)
+        missing = self._missing(entries["missing"]) if "missing" in entries else None
+        if (
+            "missing" in entries
+            and isinstance(gives, Fixed | Each)
+            and not _reads_facts(when)
+        ):
+            self.problem(
+                entries["missing"], "'missing' has no meaning: this rule reads no fact."
+            )
+        if len(self.problems) > before or gives is None or label is None:
+            return None
+        label = label or self.rule.replace("_", " ").capitalize()
+        return Rule(self.rule, label, gives, when, missing)
+
+    def _gives(
+        self, node: Node, entries: dict[str, Node]
+    ) -> Fixed | Each | ByChoice | ByRange | None:
+        if "by" in entries and "each" in entries:
+            self.problem(node, "A rule has 'by' or 'each', not both.")
+            return None
+        if "each" not in entries:
+            for key in _EACH_ONLY:
+                if key in entries:
+                    self.problem(
+                        entries[key], f"'{key}' needs 'each': it counts engagements."
+                    )
+        if "otherwise" in entries and "by" not in entries:
+            self.problem(entries["otherwise"], "'otherwise' needs 'by'.")
+        if "points" not in entries:
+            return None
+        if "each" in entries:
+            return self._each(entries)
+        if "by" in entries:
+            return self._by(entries)
+        if "when" not in entries:
+            self.problem(
+                node, "A rule needs 'when', 'each' or 'by': otherwise all leads get it."
+            )
+        points = self.points(entries["points"], "'points'")
+        return None if points is None else Fixed(points)
+
+    def _each(self, entries: dict[str, Node]) -> Each | None:
+        pattern = self.pattern(entries["each"])
+        points = self.points(entries["points"], "'points'")
+        frequency = _optional(
+            entries, "frequency", lambda n: self.whole(n, "'frequency'", 1, 10_000)
+        )
+        cap = _optional(entries, "cap", lambda n: self.points(n, "'cap'", MAX_LIMIT))
+        frame = _optional(
+            entries, "time_frame", lambda n: self.days(n, "'time_frame' (days)")
+        )
+        half_life = _optional(entries, "decay", self._half_life)
+        if cap is not None and cap <= 0:
+            self.problem(
+                entries["cap"], "'cap' is above 0; it holds for points taken away too."
+            )
+        if pattern is None or points is None:
+            return None
+        return Each(pattern, points, frequency, cap, frame, half_life)
+
+    def _half_life(self, node: Node) -> float | None:
+        entries = self.mapping(
+            node, ("half_life_days",), "'decay'", ("half_life_days",)
+        )
+        if not entries:
+            return None
+        return self.days(entries["half_life_days"], "'half_life_days'")
+
+    def _by(self, entries: dict[str, Node]) -> ByChoice | ByRange | None:
+        name = entries["by"]
+        if not isinstance(name.value, str):
+            self.problem(name, "'by' is the name of a fact.")
+            return None
+        spec = self.fact(name, name.value)
+        table = entries["points"]
+        otherwise = 0
+        if "otherwise" in entries:
+            otherwise = self.points(entries["otherwise"], "'otherwise'") or 0
+        if spec is None:
+            return None
+        self.facts_read.add(name.value)
+        if spec.type in ("list", "date"):
+            self.problem(
+                name, f"'by' does not work on '{name.value}'; use 'when' instead."
+            )
+            return None
+        if not isinstance(table.value, dict) or not table.value:
+            example = "from 10: 3" if spec.type == "number" else "value: 3"
+            self.problem(
+                table,
+                f"With 'by', 'points' is a table, one line for each: '{example}'.",
+            )
+            return None
+        if spec.type == "number":
+            return self._steps(name.value, table, otherwise)
+        return self._choices(name.value, spec, table, otherwise)
+
+    def _steps(self, fact: str, table: Node, otherwise: int) -> ByRange | None:
+        steps: dict[float, int] = {}
+        for key, node in table.items():
+            match = _FROM.fullmatch(key.strip())
+            points = self.points(node, "A step")
+            if not match:
+                message = f"'{key[:60]}' is not a step: write 'from 10' (it holds up to the next)."
+                self.problem(node, message, line=table.key_lines.get(key))
+            elif points is not None:
+                number = float(match.group(1))
+                start = int(number) if number.is_integer() else number
+                if start in steps:
+                    self.problem(node, f"The step 'from {start}' is given twice.")
+                steps[start] = points
+        return ByRange(fact, tuple(sorted(steps.items())), otherwise) if steps else None
+
+    def _choices(
+        self, fact: str, spec: FactSpec, table: Node, otherwise: int
+    ) -> ByChoice | None:
+        found: dict[str | bool, int] = {}
+        for key, node in table.items():
+            line = table.key_lines.get(key)
+            value = self.value(Node(key, node.path, line, key), spec)
+            points = self.points(node, "The value's points")
+            if value is None or points is None:
+                continue
+            known = fold(value) if isinstance(value, str) else bool(value)
+            if known in found:
+                self.problem(
+                    node, f"'{key}' is given twice (case does not matter).", line=line
+                )
+            found[known] = points
+        possible: set[str | bool] = (
+            {True, False} if spec.type == "flag" else set(map(fold, spec.choices))
+        )
+        exhaustive = bool(possible) and possible <= set(found)
+        return ByChoice(
+            fact,
+            spec.type,
+            tuple(sorted(found.items(), key=str)),
+            otherwise,
+            exhaustive,
+        )
+
+    def _missing(self, node: Node) -> int | None:
+        if node.value == "neutral":
+            return None
+        if node.value == "zero":
+            return 0
+        if isinstance(node.value, dict):
+            entries = self.mapping(node, ("points",), "'missing'", ("points",))
+            return self.points(entries["points"], "'points'") if entries else None
+        known = ["neutral", "zero", "points"]
+        self.problem(node, f"'missing' is {listed(['neutral', 'zero', '{points: 2}'])}.",
+                     "" if isinstance(node.value, list) else nearest(node.text, known))  # fmt: skip
+        return None

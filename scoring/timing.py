@@ -1,0 +1,110 @@
+"""Whether a score can change by time alone, so that only such leads are looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from scoring.compiling import Events, ages_of, decayed, rounded
+from scoring.criteria import Condition, EngagementTest, FactTest, Silence, leaves
+from scoring.inputs import GROWING_FACTS, Timed
+from scoring.operators import Value, days_us
+from scoring.rule_set import ByRange, Each, RuleSet
+
+_Values = Mapping[str, Value] | None
+_Check = Callable[[_Values, Events], bool]
+
+
+class Timing:
+    """The time-dependent parts of a rule set, each with the question whether it is still moving."""
+
+    def __init__(self, rule_set: RuleSet) -> None:
+        self._suppressions = _checks([s.when for s in rule_set.suppressions])
+        conditions = [rule.when for rule in rule_set.rules() if rule.when is not None]
+        conditions += [d.when for d in rule_set.disqualifiers]
+        self._checks = _checks(conditions)
+        self._kinds: set[str] = set()
+        for condition in [*conditions, *(s.when for s in rule_set.suppressions)]:
+            for leaf in leaves(condition):
+                if isinstance(leaf, EngagementTest):
+                    self._kinds |= set(leaf.pattern.kinds)
+                elif isinstance(leaf, Silence):
+                    self._kinds |= set(leaf.kinds)
+        for rule in rule_set.rules():
+            if isinstance(rule.gives, Each):
+                self._kinds |= set(rule.gives.pattern.kinds)
+                self._checks += _each_check(rule.gives)
+            elif isinstance(rule.gives, ByRange) and rule.gives.fact in GROWING_FACTS:
+                self._checks.append(_below(rule.gives.fact, rule.gives.steps[-1][0]))
+
+    def pending(
+        self, values: _Values, ordered: Sequence[Timed], now_us: int, suppressed: bool
+    ) -> bool:
+        """True when something can still move; `values` None = facts unknown to the caller."""
+        if any(at > now_us and e.kind in self._kinds for at, _, e in ordered):
+            return True
+        events = Events(ordered, now_us)
+        checks = self._suppressions if suppressed else self._suppressions + self._checks
+        return any(check(values, events) for check in checks)
+
+
+def _checks(conditions: Sequence[Condition]) -> list[_Check]:
+    return [
+        check
+        for condition in conditions
+        for leaf in leaves(condition)
+        if (check := _leaf_check(leaf)) is not None
+    ]
+
+
+def _leaf_check(leaf: FactTest | EngagementTest | Silence) -> _Check | None:
+    if isinstance(leaf, Silence):
+        kinds, span = frozenset(leaf.kinds), days_us(leaf.days)
+        return lambda values, events: any(e.age_us <= span for e in events.of(kinds))
+    if isinstance(leaf, EngagementTest):
+        if leaf.within_days is None:
+            return None
+        ages = ages_of(leaf.pattern, leaf.within_days)
+        return lambda values, events: bool(ages(events))
+    if leaf.type == "date" and leaf.operator in ("within_days", "older_than_days"):
+        assert isinstance(leaf.argument, int | float)
+        return _below(leaf.fact, days_us(leaf.argument))
+    if leaf.fact in GROWING_FACTS and leaf.type == "number":
+        argument = (
+            leaf.argument if isinstance(leaf.argument, tuple) else (leaf.argument,)
+        )
+        limits = [limit for limit in argument if isinstance(limit, int | float)]
+        if leaf.operator in ("is_known", "is_unknown") or not limits:
+            return None
+        return _below(leaf.fact, max(limits))
+    return None
+
+
+def _below(fact: str, limit: float) -> _Check:
+    """Moving while the fact has not passed the last place where something happens."""
+
+    def check(values: _Values, events: Events) -> bool:
+        if values is None:
+            return True
+        value = values.get(fact)
+        return isinstance(value, int | float) and value <= limit
+
+    return check
+
+
+def _each_check(each: Each) -> list[_Check]:
+    if not each.points or (
+        each.half_life_days is None and each.time_frame_days is None
+    ):
+        return []
+    ages = ages_of(each.pattern, each.time_frame_days)
+    half_life_us = None if each.half_life_days is None else days_us(each.half_life_days)
+    frequency = each.frequency
+
+    def check(values: _Values, events: Events) -> bool:
+        found = ages(events)
+        if half_life_us is None or not found:
+            return bool(found)
+        counted = found if frequency is None else found[-frequency:]
+        return rounded(decayed(each.points, counted, half_life_us)) != 0
+
+    return [check]
