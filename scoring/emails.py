@@ -179,7 +179,7 @@ _NOBODY = frozenset(
         "abc",
         "xyz",
     }
-    | {"unknown", "fake", "dummy", "example", "sample", "email", "aaa", "xxx", "a", "x"}
+    | {"unknown", "fake", "dummy", "example", "sample", "email", "aaa", "xxx"}
 )
 _ACADEMIC_LABEL = re.compile(
     r"^(uni|univ|tu|fh|hs|th|eth|ph)-|-(uni|univ)$|universit|hochschule|^college|-college$"

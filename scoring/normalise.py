@@ -102,7 +102,7 @@ def build_record(
         kind = PERSON_FIELDS.get(name, "name" if name == FULL_NAME else "text")
         region = _region(fields.get("country"), default_region)
         try:
-            reading = read_value(str(text), kind, name=name, region=region)
+            reading = read_value(str(text), kind, name=name, region=region, fallback=default_region)
         except Unusable as reason:
             raw[name] = clean(str(text)[: RAW_LIMIT * 2])[:RAW_LIMIT]
             problems.append(_unusable(key, name, kind, str(text), str(reason)))
@@ -158,17 +158,20 @@ def build_account(
     return Account(key, modified_at, dict(sorted(fields.items()))), problems
 
 
-def read_value(text: str, kind: str, *, name: str = "", region: str = "US") -> Reading | None:
+def read_value(
+    text: str, kind: str, *, name: str = "", region: str = "US", fallback: str = ""
+) -> Reading | None:
     """One value of a kind named in `PERSON_FIELDS`, None when it is missing or a placeholder.
 
-    `name` (the field's) decides how names are capitalised. Raises Unusable with the reason.
+    `name` (the field's) decides how names are capitalised, `region` and `fallback` (ISO alpha-2)
+    how phone numbers without a country code are read. Raises Unusable with the reason.
     """
     cut = text[: LIMITS[kind] * 2 + 2_000] if kind in CUT_KINDS else text
     cleaned = clean(cut)
     if _is_missing(cleaned, kind):
         return None
     if kind == "phone":
-        return Reading(normalise_phone(cleaned, region))
+        return Reading(normalise_phone(cleaned, region, fallback))
     note = ""
     if kind in CUT_KINDS and (len(cleaned) > LIMITS[kind] or len(cut) < len(text)):
         note = f"it has {len(text):,} characters, the first {LIMITS[kind]:,} are used"

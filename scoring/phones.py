@@ -24,15 +24,18 @@ def is_nobody_number(text: str) -> bool:
     )
 
 
-def normalise_phone(text: str, region: str = "US") -> str:
+def normalise_phone(text: str, region: str = "US", fallback: str = "") -> str:
     """`text` as E.164 ("+14155550132"); `region` (ISO alpha-2) is used when no + is written.
 
+    `fallback` is a second region, taken when the number exists there and not in the first.
     A number that is possible but not assigned is kept: `is_valid_phone` tells them apart.
     Raises Unusable with the reason.
     """
     flat = one_line(text)
     if len(flat) > LIMITS["phone"]:
         raise Unusable(f"it is {len(flat):,} characters long, no phone number is")
+    if fallback not in {"", region} and _exists(flat, fallback) and not _exists(flat, region):
+        region = fallback
     try:
         number = phonenumbers.parse(flat, region)
     except phonenumbers.NumberParseException:
@@ -47,6 +50,13 @@ def is_valid_phone(e164: str) -> bool:
     """Whether the number's range is really assigned in its country's numbering plan."""
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(e164, None))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _exists(text: str, region: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(text, region))
     except phonenumbers.NumberParseException:
         return False
 

@@ -1,0 +1,491 @@
+"""A file in, a file out: `leadlight score`, for people with no CRM at hand.
+
+Every row of the input is in the output or, with its reason, in the rejects file. Exit codes: 0 all
+rows were scored, 1 nothing could be done, 3 done but some rows were rejected (2 is a wrong command
+line).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from app.columns import (
+    CREATED_AT,
+    MODIFIED_AT,
+    Column,
+    MappingError,
+    custom_types,
+    guess_columns,
+    read_cell,
+    read_columns,
+    read_moment,
+)
+from app.tabular import Row, Table, TableError, open_table
+from scoring.amounts import read_flag
+from scoring.cleaning import Unusable, shorten
+from scoring.engine import Scorer, compile_rule_set
+from scoring.explain import reasons
+from scoring.facts import FACTS, build_facts
+from scoring.leads import PERSON_FIELDS, RecordKey
+from scoring.normalise import build_record
+from scoring.rules import DEFAULT_RULES_TEXT, RuleSet, parse_rule_set
+from scoring.scores import Fact, Score, points_text
+from scoring.separation import auc, conversion_by_band, top_rate
+from scoring.times import parse_time
+
+OK, NOTHING_DONE, SOME_REJECTED = 0, 1, 3
+OUTPUT_COLUMNS = ("score", "band", "low", "high", "reasons", "problems")
+#: Kinds of person fields whose unusable value rejects the row: rules would count with a wrong one.
+_STRICT_KINDS = frozenset({"count", "money", "flag"})
+_HARMLESS = re.compile(r"[-+][\d\s().,/%-]*\Z", re.ASCII)
+
+
+class ScoreFileError(Exception):
+    """Nothing can be done; the message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened to the rows."""
+
+    rows: int = 0
+    scored: int = 0
+    rejected: int = 0
+    suppressed: int = 0
+    doubtful: int = 0  # scored, with a value that could not be used
+    bands: Counter[str] = field(default_factory=Counter)
+    outcomes: list[tuple[str, int, bool]] = field(default_factory=list)  # band, score, converted
+    no_outcome: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything needed to score one row."""
+
+    columns: Sequence[Column]
+    header: tuple[str, ...]
+    scorer: Scorer
+    rules: RuleSet
+    now: datetime
+    outcome: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the `score` command."""
+    app.command("score")(score_command)
+
+
+def score_command(
+    file: Annotated[
+        Path, typer.Argument(help="CSV, .xlsx, .xls or .ods file with one lead per row.")
+    ],
+    rules: Annotated[
+        Path | None, typer.Option(help="Rule document; default: the built-in rules.")
+    ] = None,
+    map_: Annotated[
+        Path | None, typer.Option("--map", help="What the columns mean (YAML); default: a guess.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Scored CSV; default: FILE.scored.csv.")
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="CSV of rejected rows; default: beside the output.")
+    ] = None,
+    outcome: Annotated[
+        str, typer.Option(help="Column that says who converted: prints conversion by band.")
+    ] = "",
+    now: Annotated[
+        str, typer.Option(help="Score as of this instant (ISO 8601); default: now.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Score the leads of a file: every column comes back, with score, band, bounds and reasons.
+
+    Exit code 0: all rows scored. 1: nothing could be done. 3: done, some rows were rejected.
+    """
+    try:
+        summary = score_file(file, rules, map_, output, rejects, outcome=outcome, now=_instant(now))
+    except ScoreFileError as error:
+        if as_json:
+            typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
+        typer.echo(f"Nothing was scored. {error}", err=True)
+        raise typer.Exit(NOTHING_DONE) from None
+    typer.echo(json.dumps(summary, ensure_ascii=False, indent=2) if as_json else in_words(summary))
+    if summary["scored"] == 0:
+        raise typer.Exit(NOTHING_DONE)
+    raise typer.Exit(SOME_REJECTED if summary["rejected"] else OK)
+
+
+def score_file(
+    file: Path,
+    rules: Path | None = None,
+    mapping: Path | None = None,
+    output: Path | None = None,
+    rejects: Path | None = None,
+    *,
+    outcome: str = "",
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """Score `file` and return the summary that `--json` prints; raises ScoreFileError.
+
+    1. The table, the mapping and the rules are read; anything wrong with them ends the run.
+    2. Rows stream through; output and rejects are written beside their place and moved there at
+       the end, so an interrupted run leaves no half file.
+    """
+    output = output or file.with_name(f"{file.stem}.scored.csv")
+    rejects = rejects or output.with_name(f"{output.stem}.rejects.csv")
+    _check_paths(file, output, rejects)
+    try:
+        table = open_table(file)
+    except TableError as error:
+        raise ScoreFileError(str(error)) from None
+    columns = _columns(mapping, table)
+    _check_outcome(outcome, columns, table.columns)
+    rule_set = _rule_set(rules, columns)
+    _say_unprovided(rule_set, columns)
+    moment = now or datetime.now(UTC)
+    job = Job(columns, table.columns, compile_rule_set(rule_set), rule_set, moment, outcome)
+    with _placed(output) as scored, _placed(rejects) as rejected:
+        tally = _run(table, job, csv.writer(scored), csv.writer(rejected))
+    if not tally.rejected:
+        rejects.unlink(missing_ok=True)
+    if not tally.rows:
+        output.unlink(missing_ok=True)
+        raise ScoreFileError(f"{file} has a header and no rows below it.")
+    return _summary(tally, job, file, output, rejects, table)
+
+
+def _run(table: Table, job: Job, scored: Any, rejected: Any) -> Tally:
+    taken = {name.casefold() for name in table.columns}
+    added = [f"leadlight_{n}" if n in taken else n for n in OUTPUT_COLUMNS]
+    scored.writerow([*map(_safe, table.columns), *added])
+    rejected.writerow(["row", "reason", *map(_safe, table.columns)])
+    tally = Tally()
+    with _progress(table) as advance:
+        for row in table.rows:
+            tally.rows += 1
+            advance()
+            reason, cells = (row.problem, []) if row.problem else _score_row(row, job, tally)
+            if reason:
+                tally.rejected += 1
+                rejected.writerow([row.number, reason, *map(_safe, row.cells)])
+            else:
+                tally.scored += 1
+                scored.writerow([*map(_safe, row.cells), *map(_safe, cells)])
+    return tally
+
+
+def _score_row(row: Row, job: Job, tally: Tally) -> tuple[str, list[str]]:
+    """The reason for rejecting the row ("" = scored), and the cells to add to it."""
+    cells = dict(zip(job.header, row.cells, strict=True))
+    try:
+        person, facts, created_at, modified_at, key = _read_row(row, cells, job)
+    except Unusable as reason:
+        return str(reason), []
+    record, problems = build_record(
+        key, created_at=created_at, modified_at=modified_at, values=person
+    )
+    strict = [p for p in problems if PERSON_FIELDS.get(p.field) in _STRICT_KINDS]
+    if strict:
+        return "; ".join(_without_advice(p.message) for p in strict), []
+    dated = any(column.name == CREATED_AT for column in job.columns)
+    known = build_facts([record], {}, facts, job.now, past=bool(job.outcome))
+    if not dated:
+        known.pop("age_days", None)
+    score = job.scorer.score(known, (), job.now)
+    _count(score, cells, job, tally)
+    doubts = [_without_advice(p.message) for p in problems if p.kind != "no_identity"]
+    tally.doubtful += bool(doubts)
+    return "", [*_score_cells(score, job.rules), " | ".join(doubts)]
+
+
+def _read_row(
+    row: Row, cells: Mapping[str, str], job: Job
+) -> tuple[dict[str, str | None], dict[str, Fact], datetime, datetime, RecordKey]:
+    person: dict[str, str | None] = {}
+    facts: dict[str, Fact] = {}
+    created_at = modified_at = None
+    row_id = str(row.number)
+    for column in job.columns:
+        text = column.text(cells[column.column])
+        if not text:
+            continue
+        if column.type == "person":
+            person[column.name] = text
+            continue
+        if column.type == "id":
+            row_id = text
+            continue
+        try:
+            if column.name == CREATED_AT:
+                created_at = read_moment(text)
+            elif column.name == MODIFIED_AT:
+                modified_at = read_moment(text)
+            elif (value := read_cell(column, text)) is not None:
+                facts[column.name] = Fact(value, "file")
+        except Unusable as reason:
+            raise Unusable(f"{column.column}: “{shorten(text)}” cannot be used, {reason}") from None
+    created_at = created_at or modified_at or job.now
+    return person, facts, created_at, modified_at or created_at, RecordKey("file", "row", row_id)
+
+
+def _count(score: Score, cells: Mapping[str, str], job: Job, tally: Tally) -> None:
+    if score.suppressed:
+        tally.suppressed += 1
+        return
+    tally.bands[score.band] += 1
+    if not job.outcome:
+        return
+    try:
+        converted = read_flag(cells[job.outcome])
+    except Unusable:
+        tally.no_outcome += 1
+        return
+    tally.outcomes.append((score.band, score.value, converted))
+
+
+def _score_cells(score: Score, rules: RuleSet) -> list[str]:
+    why = " | ".join(reasons(score))
+    if score.suppressed:
+        return ["", "", "", "", why]
+    label = next(band.label for band in rules.bands if band.key == score.band)
+    return [points_text(score.value), label, points_text(score.low), points_text(score.high), why]
+
+
+def _without_advice(message: str) -> str:
+    """A problem's message without its advice about the CRM, which a file has none of."""
+    return re.sub(r"\.? (Correct|Enter|Choose|Confirm|Add)\b.*$", "", message)
+
+
+def _safe(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula (OWASP: CSV injection); numbers stay."""
+    if cell[:1] in {"=", "@", "\t", "\r", "+", "-"} and not _HARMLESS.match(cell):
+        return "'" + cell
+    return cell.replace("\0", "")
+
+
+def _columns(mapping: Path | None, table: Table) -> Sequence[Column]:
+    if mapping is not None:
+        try:
+            return read_columns(mapping.read_text(encoding="utf-8"), table.columns)
+        except MappingError as error:
+            raise ScoreFileError(f"The mapping {mapping} cannot be used:\n{error}") from None
+        except (OSError, UnicodeError) as error:
+            raise ScoreFileError(f"The mapping {mapping} cannot be read: {error}.") from None
+    columns = guess_columns(table.columns)
+    if not columns:
+        raise ScoreFileError(
+            f"No column name was understood ({shorten(', '.join(table.columns), 300)})."
+            " Say what the columns mean with --map columns.yaml."
+        )
+    guessed = ", ".join(f"{column.column} = {column.name}" for column in columns)
+    typer.echo(f"No --map given, so the columns were guessed: {guessed}", err=True)
+    return columns
+
+
+def _check_outcome(outcome: str, columns: Sequence[Column], header: Sequence[str]) -> None:
+    if not outcome:
+        return
+    if outcome not in header:
+        raise ScoreFileError(
+            f"There is no outcome column {outcome!r}."
+            f" The file has: {shorten(', '.join(header), 400)}."
+        )
+    if any(column.column == outcome for column in columns):
+        raise ScoreFileError(
+            f"The outcome column {outcome!r} is also mapped to a fact, so the rules could read the"
+            " answer. Take it out of the mapping."
+        )
+    leaks = [c.column for c in columns if c.name in FACTS and FACTS[c.name].outcome_dependent]
+    if leaks:
+        typer.echo(
+            f"Left out of the scores, because they move with the outcome: {', '.join(leaks)}",
+            err=True,
+        )
+
+
+def _rule_set(path: Path | None, columns: Sequence[Column]) -> RuleSet:
+    try:
+        text = path.read_text(encoding="utf-8") if path else DEFAULT_RULES_TEXT
+    except (OSError, UnicodeError) as error:
+        raise ScoreFileError(f"The rules {path} cannot be read: {error}.") from None
+    rule_set, problems = parse_rule_set(text, fields=custom_types(columns))
+    if rule_set is None:
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        raise ScoreFileError(f"The rules {path or '(built in)'} cannot be used:\n{listed}")
+    return rule_set
+
+
+def _say_unprovided(rules: RuleSet, columns: Sequence[Column]) -> None:
+    given = {column.name for column in columns}
+    derived = {"seniority": "job_title", "department": "job_title", "email_kind": "email",
+               "phone_valid": "phone", "domain": "website", "age_days": CREATED_AT}  # fmt: skip
+    missing = [
+        name
+        for name, _ in rules.fact_types
+        if name not in given
+        and derived.get(name) not in given
+        and not (name.startswith("text_") and "message" in given)
+    ]
+    if missing:
+        typer.echo(
+            f"The rules also read {', '.join(missing)}: no column gives them, so they are unknown.",
+            err=True,
+        )
+
+
+def _check_paths(file: Path, output: Path, rejects: Path) -> None:
+    if output.resolve() == file.resolve() or rejects.resolve() == file.resolve():
+        raise ScoreFileError(f"The output would overwrite the input {file}: name another file.")
+    if output.resolve() == rejects.resolve():
+        raise ScoreFileError("Output and rejects are the same file: name two.")
+    for path in (output, rejects):
+        if not path.parent.is_dir():
+            raise ScoreFileError(f"The folder {path.parent} does not exist: create it first.")
+
+
+def _instant(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--now") from None
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[TextIO]:
+    """A text file that takes its place only when everything was written."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        draft.replace(path)
+    except OSError as error:
+        raise ScoreFileError(f"{path} cannot be written: {error.strerror or error}.") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(table: Table) -> Iterator[Any]:
+    """A progress bar on stderr when a person looks on; calling what it gives moves it."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    parts = (TextColumn("Scoring"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=max(1, table.size))
+        yield lambda: progress.update(task, completed=table.position())
+
+
+def _summary(
+    tally: Tally, job: Job, file: Path, output: Path, rejects: Path, table: Table
+) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "file": str(file),
+        "read_as": table.about,
+        "rules": job.rules.name,
+        "rule_set_hash": job.rules.hash,
+        "now": job.now.isoformat(),
+        "rows": tally.rows,
+        "scored": tally.scored,
+        "rejected": tally.rejected,
+        "suppressed": tally.suppressed,
+        "doubtful": tally.doubtful,
+        "output": str(output),
+        "rejects": str(rejects) if tally.rejected else None,
+        "bands": {band.label: tally.bands[band.key] for band in job.rules.bands},
+    }
+    if job.outcome:
+        summary["outcome"] = _outcome_summary(tally, job)
+    return summary
+
+
+def _outcome_summary(tally: Tally, job: Job) -> dict[str, Any]:
+    scores = [(score, won) for _, score, won in tally.outcomes]
+    base = sum(won for _, won in scores) / len(scores) if scores else None
+    top = top_rate(scores)
+    rows = conversion_by_band(
+        [(band, won) for band, _, won in tally.outcomes], [band.key for band in job.rules.bands]
+    )
+    labels = {band.key: band.label for band in job.rules.bands}
+    return {
+        "column": job.outcome,
+        "leads": len(scores),
+        "without_outcome": tally.no_outcome,
+        "base_rate": _rounded(base),
+        "top_tenth_rate": _rounded(top),
+        "top_tenth_lift": _rounded(top / base) if top is not None and base else None,
+        "auc": _rounded(auc(scores)),
+        "bands": [
+            {
+                "band": labels[row.band],
+                "leads": row.leads,
+                "converted": row.converted,
+                "rate": _rounded(row.rate),
+                "low": _rounded(row.low),
+                "high": _rounded(row.high),
+            }
+            for row in rows
+        ],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def in_words(summary: Mapping[str, Any]) -> str:
+    """The summary as a person reads it."""
+    lines = [
+        f"{summary['rows']:,} rows read ({summary['read_as']}), {summary['scored']:,} scored into"
+        f" {summary['output']}."
+    ]
+    if summary["rejected"]:
+        lines.append(f"{summary['rejected']:,} rows rejected, with reasons: {summary['rejects']}.")
+    if summary["suppressed"]:
+        lines.append(f"{summary['suppressed']:,} rows suppressed by the rules (no score).")
+    if summary["doubtful"]:
+        lines.append(
+            f"{summary['doubtful']:,} rows have a value that could not be used: see 'problems'."
+        )
+    outcome = summary.get("outcome")
+    if outcome is None:
+        lines += [f"  {label:<14} {n:>8,}" for label, n in summary["bands"].items()]
+        return "\n".join(lines)
+    lines += ["", f"{'Band':<14} {'Leads':>8} {'Converted':>10} {'Rate':>7}   95 % interval"]
+    for row in outcome["bands"]:
+        rate = "-" if row["rate"] is None else f"{row['rate']:.1%}"
+        interval = f"{row['low']:.1%} to {row['high']:.1%}" if row["leads"] else ""
+        lines.append(
+            f"{row['band']:<14} {row['leads']:>8,} {row['converted']:>10,} {rate:>7}   {interval}"
+        )
+    if outcome["base_rate"] is not None:
+        lines.append(
+            f"Base rate {outcome['base_rate']:.1%}, top tenth {outcome['top_tenth_rate']:.1%}"
+        )
+    if outcome["top_tenth_lift"] is not None:
+        lines[-1] += f", {outcome['top_tenth_lift']:.2f} times the base rate"
+    if outcome["auc"] is not None:
+        lines[-1] += f"; AUC {outcome['auc']:.3f}"
+    if outcome["without_outcome"]:
+        lines.append(
+            f"{outcome['without_outcome']:,} rows have no readable outcome and do not count."
+        )
+    return "\n".join(lines)
