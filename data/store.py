@@ -1,0 +1,330 @@
+"""The store: every write is one named method and one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, func, or_, select, text, update
+
+from data import outbox, schedule
+from data.database import open_engine, reading, writing
+from data.exceptions import raise_exceptions, resolve_exception
+from data.migrate import migrate, pending_migrations
+from data.page import move_cursor, save_accounts, save_decision
+from data.recall import (
+    LEAD,
+    RECORD,
+    changed_accounts,
+    changed_records,
+    load_leads,
+    new_engagements,
+    new_outcomes,
+    recall,
+)
+from data.rows import upsert
+from data.schedule import JobPlan, JobState
+from data.states import (
+    CursorMove,
+    CursorMoved,
+    Decision,
+    DecisionPoint,
+    EnrichmentWrite,
+    Incoming,
+    LastScore,
+    LeadState,
+    LeadWrite,
+    OutboxEntry,
+    OutboxWrite,
+    PageReport,
+    Recall,
+    Settled,
+    Written,
+)
+from data.tables import ConnectionRow, CursorRow, RuleSetRow, table
+from scoring.problems import Problem
+
+__all__ = [
+    "CursorMove",
+    "CursorMoved",
+    "Decision",
+    "DecisionPoint",
+    "EnrichmentWrite",
+    "Incoming",
+    "JobPlan",
+    "JobState",
+    "LastScore",
+    "LeadState",
+    "LeadWrite",
+    "OutboxEntry",
+    "OutboxWrite",
+    "PageReport",
+    "Recall",
+    "Settled",
+    "Store",
+    "Written",
+]
+
+CONNECTION, CURSOR, RULES = table(ConnectionRow), table(CursorRow), table(RuleSetRow)
+
+
+class Store:
+    """One database. Safe to share between threads; every method opens its own transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool = False) -> Store:
+        """Open by URL (see `data.database.open_engine`); with `migrate`, bring it up to date."""
+        store = cls(open_engine(url))
+        if migrate:
+            store.migrate()
+        return store
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; safe to call by several processes at once."""
+        migrate(self.engine)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    def check(self) -> str:
+        """ "ok", or what is wrong with the database, in words."""
+        try:
+            with reading(self.engine) as connection:
+                connection.execute(text("SELECT 1"))
+            waiting = pending_migrations(self.engine)
+        except Exception as error:  # every driver has its own; all mean "cannot be used"
+            return f"The database cannot be read: {type(error).__name__}: {error}"
+        return f"The tables are not up to date: {waiting}" if waiting else "ok"
+
+    # -- pages ---------------------------------------------------------------------------------
+
+    def commit_page(
+        self,
+        incoming: Incoming,
+        *,
+        now: datetime,
+        decide: Callable[[Recall], Decision],
+        cursor: CursorMove | None = None,
+    ) -> PageReport:
+        """Save one page with everything it causes and its cursor, or nothing of it.
+
+        1. The cursor moves by compare-and-set (CursorMoved when another reader was faster).
+        2. What is known and unchanged drops out; what the rest touches is recalled.
+        3. `decide` (pure) says who is who and what they score.
+        4. Everything is written and committed together.
+        """
+        with writing(self.engine, page=True) as connection:
+            if cursor is not None:
+                move_cursor(connection, cursor, now)
+            records = changed_records(connection, incoming.records)
+            accounts = changed_accounts(connection, incoming.accounts)
+            engagements = new_engagements(connection, incoming.engagements)
+            outcomes = new_outcomes(connection, incoming.outcomes)
+            save_accounts(connection, accounts.values())
+            decision = Decision()
+            if records or accounts or engagements or outcomes or incoming.also_leads:
+                recalled = recall(connection, incoming, records, accounts, engagements, outcomes)
+                decision = decide(recalled)
+                save_decision(
+                    connection,
+                    decision,
+                    records,
+                    recalled.engagements,
+                    recalled.outcomes,
+                    now,
+                )
+            raise_exceptions(connection, [(p, None) for p in incoming.problems], now)
+        return PageReport(
+            records=len(incoming.records),
+            changed=len(records),
+            engagements=len(engagements),
+            outcomes=len(outcomes),
+            leads=len(decision.leads),
+            created=sum(write.state.new for write in decision.leads),
+            merged=sum(len(write.merged_from) for write in decision.leads),
+            problems=len(incoming.problems) + len(decision.problems),
+        )
+
+    def cursor(self, crm: str, stream: str) -> tuple[str, bool]:
+        """A stream's position ("" = nothing read yet) and whether its first read is complete."""
+        with reading(self.engine) as connection:
+            row = connection.execute(
+                select(CURSOR).where(CURSOR.c.crm == crm, CURSOR.c.stream == stream)
+            ).first()
+        return (row.position, row.complete) if row else ("", False)
+
+    def lead(self, lead_id: int) -> LeadState | None:
+        """One lead with all that its score is made of; merged leads lead to their survivor."""
+        with reading(self.engine) as connection:
+            found = load_leads(connection, [lead_id])
+        return next(iter(found.values()), None)
+
+    def due_leads(self, now: datetime, limit: int) -> list[int]:
+        """Leads whose score moves by time alone and should be looked at again."""
+        return self._lead_ids(LEAD.c.next_look_at <= now, LEAD.c.next_look_at, limit)
+
+    def leads_on_other_rules(self, rule_set_hash: str, limit: int) -> list[int]:
+        """Leads whose score is of another rule set, the highest scores first."""
+        return self._lead_ids(
+            or_(LEAD.c.rule_set_hash < rule_set_hash, LEAD.c.rule_set_hash > rule_set_hash)
+            & LEAD.c.scored_at.is_not(None),
+            LEAD.c.score_value.desc(),
+            limit,
+        )
+
+    def unscored_leads(self, limit: int) -> list[int]:
+        """Leads that have no score and no reason not to have one."""
+        return self._lead_ids(LEAD.c.scored_at.is_(None), LEAD.c.created_at.desc(), limit)
+
+    def _lead_ids(self, condition: Any, order: Any, limit: int) -> list[int]:
+        live = (LEAD.c.merged_into_id.is_(None), LEAD.c.deleted.is_(False))
+        with reading(self.engine) as connection:
+            rows = connection.execute(
+                select(LEAD.c.id).where(condition, *live).order_by(order).limit(limit)
+            )
+            return [row.id for row in rows]
+
+    # -- write-back ----------------------------------------------------------------------------
+
+    def take_outbox(self, crm: str, limit: int, now: datetime) -> list[OutboxEntry]:
+        """Due write-backs of one CRM, most valuable first, marked as being sent."""
+        with writing(self.engine) as connection:
+            return outbox.take(connection, crm, limit, now)
+
+    def interrupted_outbox(self, crm: str, limit: int) -> list[OutboxEntry]:
+        """Write-backs that a dead worker may or may not have sent."""
+        with reading(self.engine) as connection:
+            return outbox.interrupted(connection, crm, limit)
+
+    def settle(self, results: Sequence[Settled], now: datetime) -> None:
+        """Record what became of write-backs: done, later, rejected (an exception) or gone."""
+        with writing(self.engine) as connection:
+            outbox.settle(connection, results, now)
+
+    # -- exceptions ----------------------------------------------------------------------------
+
+    def raise_exceptions(
+        self, problems: Sequence[Problem], now: datetime, owner: str = "ops"
+    ) -> int:
+        """Put problems into the queue, each once while it is open."""
+        with writing(self.engine) as connection:
+            return raise_exceptions(connection, [(p, None) for p in problems], now, owner)
+
+    def resolve_exception(self, item_id: int, resolution: str, by: str, now: datetime) -> bool:
+        """Close an open exception; False when somebody else already did."""
+        with writing(self.engine) as connection:
+            return resolve_exception(connection, item_id, resolution, by, now)
+
+    # -- connections and rules -----------------------------------------------------------------
+
+    def set_connection(self, crm: str, **values: Any) -> None:
+        """Note how a connection is doing; columns that are not named stay as they are."""
+        with writing(self.engine) as connection:
+            known = connection.execute(
+                update(CONNECTION).where(CONNECTION.c.crm == crm).values(**values)
+            )
+            if known.rowcount == 0:
+                fresh = {"crm": crm, "label": crm, "account": "", "state": "new", "message": ""}
+                upsert(connection, CONNECTION, [{**fresh, "calls": 0, **values}])
+
+    def connection_state(self, crm: str) -> Any | None:
+        """The stored row of one connection."""
+        with reading(self.engine) as connection:
+            return connection.execute(select(CONNECTION).where(CONNECTION.c.crm == crm)).first()
+
+    def active_rule_set(self) -> Any | None:
+        """The rule set in force: version, hash, name, document."""
+        with reading(self.engine) as connection:
+            return connection.execute(select(RULES).where(RULES.c.state == "active")).first()
+
+    def activate_rule_set(
+        self, document: str, rule_set_hash: str, name: str, note: str, now: datetime
+    ) -> int:
+        """Put a rule set in force and retire the one before; returns its version number."""
+        with writing(self.engine) as connection:
+            known = connection.execute(select(RULES).where(RULES.c.hash == rule_set_hash)).first()
+            connection.execute(
+                update(RULES).where(RULES.c.state == "active").values(state="retired")
+            )
+            if known is not None:
+                connection.execute(
+                    update(RULES)
+                    .where(RULES.c.id == known.id)
+                    .values(state="active", activated_at=now, note=note)
+                )
+                return int(known.version)
+            version = (connection.execute(select(func.max(RULES.c.version))).scalar() or 0) + 1
+            connection.execute(
+                RULES.insert().values(
+                    version=version,
+                    hash=rule_set_hash,
+                    name=name,
+                    document=document,
+                    state="active",
+                    note=note,
+                    created_at=now,
+                    activated_at=now,
+                )
+            )
+            return int(version)
+
+    # -- jobs ----------------------------------------------------------------------------------
+
+    def declare_jobs(self, plans: Sequence[JobPlan], now: datetime) -> None:
+        """Make the job table match the program; due times of known jobs stay."""
+        with writing(self.engine) as connection:
+            schedule.declare(connection, plans, now)
+
+    def due_jobs(self, now: datetime) -> list[str]:
+        """Names of jobs whose time has come, the longest overdue first."""
+        with reading(self.engine) as connection:
+            return schedule.due(connection, now)
+
+    def start_job(self, name: str, now: datetime) -> int | None:
+        """Claim a due job; None when it is not due or another worker claimed it."""
+        with writing(self.engine) as connection:
+            return schedule.start(connection, name, now)
+
+    def finish_job(
+        self,
+        run_id: int,
+        *,
+        ok: bool,
+        message: str,
+        items: int,
+        now: datetime,
+        due_at: datetime | None = None,
+    ) -> JobState:
+        """Close a run; returns how the job stood before it."""
+        with writing(self.engine) as connection:
+            return schedule.finish(
+                connection, run_id, ok=ok, message=message, items=items, now=now, due_at=due_at
+            )
+
+    def close_interrupted_runs(self, now: datetime) -> int:
+        """At start: close what a dead worker left open and make those jobs due at once."""
+        with writing(self.engine) as connection:
+            return schedule.close_interrupted(connection, now)
+
+    def beat(self, worker: str, pid: int, now: datetime) -> None:
+        """Note that the worker is alive."""
+        with writing(self.engine) as connection:
+            schedule.beat(connection, worker, pid, now)
+
+    def heartbeat(self) -> tuple[int, datetime] | None:
+        """Process id and time of the last sign of life of any worker."""
+        with reading(self.engine) as connection:
+            return schedule.heartbeat(connection)
+
+    def record_leads(self, keys: Sequence[str]) -> dict[str, int]:
+        """Which lead owns each CRM record."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(
+                select(RECORD.c.key, RECORD.c.lead_id).where(RECORD.c.key.in_(list(keys)))
+            )
+            return {row.key: row.lead_id for row in rows}
