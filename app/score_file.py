@@ -35,7 +35,7 @@ from app.columns import (
     read_columns,
     read_moment,
 )
-from app.tabular import Row, Table, TableError, open_table
+from app.tabular import BROKEN, Row, Table, TableError, open_table
 from scoring.amounts import read_flag
 from scoring.cleaning import Unusable, shorten
 from scoring.engine import Scorer, compile_rule_set
@@ -274,9 +274,10 @@ def _without_advice(message: str) -> str:
 
 def _safe(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula (OWASP: CSV injection); numbers stay."""
+    cell = cell.replace("\0", "").replace(BROKEN, "\ufffd")
     if cell[:1] in {"=", "@", "\t", "\r", "+", "-"} and not _HARMLESS.match(cell):
         return "'" + cell
-    return cell.replace("\0", "")
+    return cell
 
 
 def _columns(mapping: Path | None, table: Table) -> Sequence[Column]:

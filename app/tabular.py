@@ -37,9 +37,9 @@ _BOMS = (
 
 #: Bytes that are no text in the file's encoding are read as this (a lone surrogate, so it cannot
 #: occur in real text) and the row is rejected by name.
-_BROKEN = "\udcff"
+BROKEN = "\udcff"
 _MARKED = "leadlight.mark"
-codecs.register_error(_MARKED, lambda error: (_BROKEN, _end_of(error)))
+codecs.register_error(_MARKED, lambda error: (BROKEN, _end_of(error)))
 
 
 class TableError(Exception):
@@ -237,7 +237,7 @@ def _checked(row: Row, columns: Sequence[str]) -> Row:
             row.cells,
             f"{counted}: {abs(missing)} {'too few' if missing > 0 else 'too many'}",
         )
-    broken = [c for c, cell in zip(columns, row.cells, strict=True) if _BROKEN in cell]
+    broken = [c for c, cell in zip(columns, row.cells, strict=True) if BROKEN in cell]
     if broken:
         return Row(
             row.number,
@@ -262,7 +262,7 @@ def _columns(cells: Sequence[str], path: Path) -> tuple[str, ...]:
     if twice:
         shown = ", ".join(repr(name) for name in twice)
         raise TableError(f"{path}: more than one column is named {shown}. Rename one of them.")
-    if any(_BROKEN in name for name in named):
+    if any(BROKEN in name for name in named):
         raise TableError(f"{path}: the header holds broken characters. Save the file as CSV UTF-8.")
     return named
 
@@ -295,7 +295,8 @@ def _wide_encoding(sample: bytes, path: Path) -> str:
         return "utf-16-le"
     if even > len(sample) // 5 and odd * 10 < even:
         return "utf-16-be"
-    if even + odd < 1 + len(sample) // 100:
+    control = sum(byte < 32 and byte not in b"\t\n\r" for byte in sample)
+    if control < 1 + len(sample) // 100:
         return "utf-8"  # stray NUL bytes in text: they are removed from the values
     raise TableError(f"{path} is not a text file: save the table as CSV or .xlsx and try again.")
 
@@ -308,7 +309,7 @@ def _utf8_check(path: Path) -> tuple[int, int]:
         while chunk := stream.read(_CHUNK_BYTES):
             text = decoder.decode(chunk)
             if not text.isascii():
-                bad = text.count(_BROKEN)
+                bad = text.count(BROKEN)
                 invalid += bad
                 beyond += sum(c > "\x7f" for c in text) - bad
     return invalid + len(decoder.decode(b"", True)), beyond
