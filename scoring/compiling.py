@@ -24,7 +24,7 @@ from scoring.criteria import (
     leaves,
 )
 from scoring.inputs import Timed
-from scoring.operators import OPERATORS, Value, days_us
+from scoring.operators import OPERATORS, Value, days_us, fold
 from scoring.rule_set import ByChoice, ByRange, Each, Fixed, Rule
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
@@ -49,7 +49,11 @@ class Events:
 
     def __init__(self, ordered: Sequence[Timed], now_us: int) -> None:
         self.all = [
-            Occurrence(e.kind, now_us - at, e.detail)
+            Occurrence(
+                e.kind,
+                now_us - at,
+                {k: fold(v) for k, v in e.detail.items() if k in _READ},
+            )
             for at, _, e in ordered
             if at <= now_us
         ]
@@ -243,12 +247,14 @@ def _ungated(rule: Rule) -> Gives:
             return _each(rule.gives)
 
 
-def _unknown(low: int, high: int, missing: int | None, given: Given = NOTHING) -> Given:
-    """An assumed value; a declared one may lie outside what the rule can give."""
+def _unknown(low: int, high: int, missing: int | None) -> Given:
+    """An assumed value; a declared one may lie outside what the rule can give.
+
+    Where every possibility gives the same, nothing is unknown.
+    """
     assumed = midpoint(low, high) if missing is None else missing
-    return given._replace(
-        points=assumed, low=min(low, assumed), high=max(high, assumed), known=False
-    )
+    low, high = min(low, assumed), max(high, assumed)
+    return Given(assumed, low, high, low == high)
 
 
 def _with_missing(gives: Gives, missing: int) -> Gives:
@@ -274,13 +280,13 @@ def _gated(gives: Gives, when: Condition, missing: int | None) -> Gives:
         low, high = found.low, found.high
         if may_hold == UNKNOWN:
             low, high = min(0, low), max(0, high)
+        if missing is not None:  # where only part becomes known, it may be assumed
+            low, high = min(low, missing), max(high, missing)
         if holds == FALSE:
             return Given(0, low, high, True)
         if holds == TRUE and found.known:
             return found._replace(low=low, high=high)
-        if low == high == 0 and not missing:
-            return NOTHING  # nothing to gain or lose, whatever the facts are
-        return _unknown(low, high, missing, found)
+        return _unknown(low, high, missing)
 
     return given
 

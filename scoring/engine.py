@@ -351,7 +351,7 @@ class Scorer:
 
 def _fact_label(rule: Rule, facts: Facts) -> str:
     gives = rule.gives
-    if isinstance(gives, ByChoice | ByRange):
+    if isinstance(gives, ByChoice | ByRange) and gives.fact in facts:
         return value_label(rule.label, facts[gives.fact].value)
     return rule.label
 
