@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ def record(
     account: RecordKey | None = None,
     deleted: bool = False,
     raw: dict[str, str] | None = None,
-    **fields: FieldValue,
+    **fields: Any,
 ) -> CrmRecord:
     return CrmRecord(
         RecordKey(crm, kind, str(hours)),
@@ -48,8 +49,9 @@ def test_missing_in_the_newest_record_falls_back_to_the_older_one() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("visits", 0), ("email_opt_out", False)])
 def test_zero_and_no_are_values(name: str, value: FieldValue) -> None:
-    older: dict[str, FieldValue] = {name: 5 if value == 0 and value is not False else True}
-    facts = build_facts([record(**older), record("salesforce", 1, **{name: value})], {}, {}, NOW)
+    older: dict[str, Any] = {name: 5 if value == 0 and value is not False else True}
+    newer: dict[str, Any] = {name: value}
+    facts = build_facts([record(**older), record("salesforce", 1, **newer)], {}, {}, NOW)
     assert facts[name].value == value
 
 
@@ -100,9 +102,7 @@ def test_the_title_gives_seniority_and_department() -> None:
         ({}, {"email": "ann at acme"}, "invalid"),
     ],
 )
-def test_the_address_gives_its_kind(
-    fields: dict[str, FieldValue], raw: dict[str, str], kind: str
-) -> None:
+def test_the_address_gives_its_kind(fields: dict[str, Any], raw: dict[str, str], kind: str) -> None:
     assert build_facts([record(raw=raw, **fields)], {}, {}, NOW)["email_kind"].value == kind
 
 
@@ -134,7 +134,7 @@ def test_age_is_counted_from_the_first_record() -> None:
 
 
 def test_outcome_dependent_facts_are_left_out_of_the_past() -> None:
-    fields: dict[str, FieldValue] = {
+    fields: dict[str, Any] = {
         "lifecycle_stage": "Customer",
         "converted": True,
         "city": "Ulm",

@@ -210,9 +210,10 @@ def test_an_impossible_time_is_explained(value: str | float, words: str) -> None
 @given(st.text() | st.integers() | st.floats())
 def test_a_time_is_read_or_refused_never_worse(value: str | float) -> None:
     try:
-        assert parse_time(value).tzinfo is UTC
-    except ValueError as error:
-        assert str(error)
+        moment = parse_time(value)
+    except ValueError:
+        return
+    assert moment.tzinfo is UTC
 
 
 @given(st.dictionaries(st.sampled_from([*PERSON_FIELDS, "full_name", "custom"]), st.text()))
