@@ -12,10 +12,9 @@ import json
 import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -35,6 +34,7 @@ from app.columns import (
     read_columns,
     read_moment,
 )
+from app.score_summary import Tally, in_words, outcome_summary
 from app.tabular import BROKEN, Row, Table, TableError, open_table
 from scoring.amounts import read_flag
 from scoring.cleaning import Unusable, shorten
@@ -45,7 +45,6 @@ from scoring.leads import PERSON_FIELDS, RecordKey
 from scoring.normalise import build_record
 from scoring.rules import DEFAULT_RULES_TEXT, RuleSet, parse_rule_set
 from scoring.scores import Fact, Score, points_text
-from scoring.separation import auc, conversion_by_band, top_rate
 from scoring.times import parse_time
 
 OK, NOTHING_DONE, SOME_REJECTED = 0, 1, 3
@@ -57,20 +56,6 @@ _HARMLESS = re.compile(r"[-+][\d\s().,/%-]*\Z", re.ASCII)
 
 class ScoreFileError(Exception):
     """Nothing can be done; the message says why and what to do."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened to the rows."""
-
-    rows: int = 0
-    scored: int = 0
-    rejected: int = 0
-    suppressed: int = 0
-    doubtful: int = 0  # scored, with a value that could not be used
-    bands: Counter[str] = field(default_factory=Counter)
-    outcomes: list[tuple[str, int, bool]] = field(default_factory=list)  # band, score, converted
-    no_outcome: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,79 +399,5 @@ def _summary(
         "bands": {band.label: tally.bands[band.key] for band in job.rules.bands},
     }
     if job.outcome:
-        summary["outcome"] = _outcome_summary(tally, job)
+        summary["outcome"] = outcome_summary(tally, job.rules, job.outcome)
     return summary
-
-
-def _outcome_summary(tally: Tally, job: Job) -> dict[str, Any]:
-    scores = [(score, won) for _, score, won in tally.outcomes]
-    base = sum(won for _, won in scores) / len(scores) if scores else None
-    top = top_rate(scores)
-    rows = conversion_by_band(
-        [(band, won) for band, _, won in tally.outcomes], [band.key for band in job.rules.bands]
-    )
-    labels = {band.key: band.label for band in job.rules.bands}
-    return {
-        "column": job.outcome,
-        "leads": len(scores),
-        "without_outcome": tally.no_outcome,
-        "base_rate": _rounded(base),
-        "top_tenth_rate": _rounded(top),
-        "top_tenth_lift": _rounded(top / base) if top is not None and base else None,
-        "auc": _rounded(auc(scores)),
-        "bands": [
-            {
-                "band": labels[row.band],
-                "leads": row.leads,
-                "converted": row.converted,
-                "rate": _rounded(row.rate),
-                "low": _rounded(row.low),
-                "high": _rounded(row.high),
-            }
-            for row in rows
-        ],
-    }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
-def in_words(summary: Mapping[str, Any]) -> str:
-    """The summary as a person reads it."""
-    lines = [
-        f"{summary['rows']:,} rows read ({summary['read_as']}), {summary['scored']:,} scored into"
-        f" {summary['output']}."
-    ]
-    if summary["rejected"]:
-        lines.append(f"{summary['rejected']:,} rows rejected, with reasons: {summary['rejects']}.")
-    if summary["suppressed"]:
-        lines.append(f"{summary['suppressed']:,} rows suppressed by the rules (no score).")
-    if summary["doubtful"]:
-        lines.append(
-            f"{summary['doubtful']:,} rows have a value that could not be used: see 'problems'."
-        )
-    outcome = summary.get("outcome")
-    if outcome is None:
-        lines += [f"  {label:<14} {n:>8,}" for label, n in summary["bands"].items()]
-        return "\n".join(lines)
-    lines += ["", f"{'Band':<14} {'Leads':>8} {'Converted':>10} {'Rate':>7}   95 % interval"]
-    for row in outcome["bands"]:
-        rate = "-" if row["rate"] is None else f"{row['rate']:.1%}"
-        interval = f"{row['low']:.1%} to {row['high']:.1%}" if row["leads"] else ""
-        lines.append(
-            f"{row['band']:<14} {row['leads']:>8,} {row['converted']:>10,} {rate:>7}   {interval}"
-        )
-    if outcome["base_rate"] is not None:
-        lines.append(
-            f"Base rate {outcome['base_rate']:.1%}, top tenth {outcome['top_tenth_rate']:.1%}"
-        )
-    if outcome["top_tenth_lift"] is not None:
-        lines[-1] += f", {outcome['top_tenth_lift']:.2f} times the base rate"
-    if outcome["auc"] is not None:
-        lines[-1] += f"; AUC {outcome['auc']:.3f}"
-    if outcome["without_outcome"]:
-        lines.append(
-            f"{outcome['without_outcome']:,} rows have no readable outcome and do not count."
-        )
-    return "\n".join(lines)
