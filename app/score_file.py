@@ -189,9 +189,11 @@ def _score_row(row: Row, job: Job, tally: Tally) -> tuple[str, list[str]]:
     if strict:
         return "; ".join(_without_advice(p.message) for p in strict), []
     dated = any(column.name == CREATED_AT for column in job.columns)
-    known = build_facts([record], {}, facts, job.now, past=bool(job.outcome))
+    known = build_facts([record], {}, facts, job.now)
     if not dated:
         known.pop("age_days", None)
+    if job.outcome:  # counters stay: whoever names them says that they are from before the outcome
+        known = {name: fact for name, fact in known.items() if not _tells_outcome(name)}
     score = job.scorer.score(known, (), job.now)
     _count(score, cells, job, tally)
     doubts = [_without_advice(p.message) for p in problems if p.kind != "no_identity"]
@@ -227,6 +229,10 @@ def _read_row(
             raise Unusable(f"{column.column}: “{shorten(text)}” cannot be used, {reason}") from None
     created_at = created_at or modified_at or job.now
     return person, facts, created_at, modified_at or created_at, RecordKey("file", "row", row_id)
+
+
+def _tells_outcome(name: str) -> bool:
+    return name in FACTS and FACTS[name].outcome_dependent
 
 
 def _count(score: Score, cells: Mapping[str, str], job: Job, tally: Tally) -> None:
@@ -297,7 +303,7 @@ def _check_outcome(outcome: str, columns: Sequence[Column], header: Sequence[str
             f"The outcome column {outcome!r} is also mapped to a fact, so the rules could read the"
             " answer. Take it out of the mapping."
         )
-    leaks = [c.column for c in columns if c.name in FACTS and FACTS[c.name].outcome_dependent]
+    leaks = [column.column for column in columns if _tells_outcome(column.name)]
     if leaks:
         typer.echo(
             f"Left out of the scores, because they move with the outcome: {', '.join(leaks)}",

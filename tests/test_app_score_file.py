@@ -259,6 +259,19 @@ def test_the_outcome_must_not_be_a_fact(run: Run) -> None:
     assert "Take it out of the mapping" in result.output
 
 
+def test_what_moves_with_the_outcome_is_left_out_when_it_is_measured(run: Run) -> None:
+    (run.folder / "map.yaml").write_text(MAP + "  Stage: lifecycle_stage\n")
+    (run.folder / "rules.yaml").write_text(
+        RULES.replace("by: tier, points: {gold: 20}", "by: lifecycle_stage, points: {sql: 20}")
+    )
+    content = "Mail,Visits,Tier,Stage,Won\na@b.com,7,G,SQL,1\n"
+    assert run(content).exit_code == 0
+    assert run.rows()[0]["score"] == "80"
+    result = run(content, "--outcome", "Won")
+    assert "move with the outcome: Stage" in result.output
+    assert run.rows()[0]["score"] == "60"
+
+
 def test_an_unknown_outcome_column_is_explained(run: Run) -> None:
     result = run(HEADER + "a@b.com,7,G,1\n", "--outcome", "Sold")
     assert result.exit_code == 1
