@@ -35,9 +35,7 @@ class AuthFailed(ConnectorError):
 class RateLimited(ConnectorError):
     """The CRM asked us to slow down: polling resumes by itself after the pause."""
 
-    def __init__(
-        self, message: str = "", *, retry_after_seconds: float, detail: str = ""
-    ) -> None:
+    def __init__(self, message: str = "", *, retry_after_seconds: float, detail: str = "") -> None:
         super().__init__(message, detail=detail)
         self.retry_after_seconds = retry_after_seconds
 
@@ -153,6 +151,10 @@ class Crm(Protocol):
 
     def write_scores(self, batch: Sequence[ScoreWrite]) -> list[WriteResult]:
         """Write a batch of any size; one result per record, in any order."""
+        ...
+
+    def already_written(self, batch: Sequence[ScoreWrite]) -> set[RecordKey]:
+        """Which of these records already hold exactly this score and time (after a crash)."""
         ...
 
     def create_task(self, task: TaskDraft) -> str:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scoring.emails import email_kind
-from scoring.leads import PERSON_FIELDS, Account, CrmRecord, FieldValue, RecordKey
+from scoring.leads import (
+    PERSON_FIELDS,
+    Account,
+    CrmRecord,
+    Engagement,
+    FieldValue,
+    RecordKey,
+)
 from scoring.phones import is_valid_phone
 from scoring.scores import Fact
 from scoring.text import INTENTS, TIMELINES, URGENCIES, read_text
@@ -25,6 +32,7 @@ class FactDefinition:
     label: str
     values: tuple[str, ...] = ()  # of a choice
     outcome_dependent: bool = False  # moves because the lead converted: no part of an honest score
+    grows: bool = False  # counts up for ever: what it was at a past instant is not known
     description: str = ""
 
 
@@ -77,16 +85,17 @@ FACTS: dict[str, FactDefinition] = _table(
     _D("country", "choice", "Country", description="ISO 3166 alpha-2 code"),
     _D("phone_valid", "flag", "Phone number is valid"),
     _D("lead_source", "text", "Lead source", description="in lower case"),
-    _D("page_views", "number", "Page views", description="the CRM's own counter"),
-    _D("visits", "number", "Visits", description="the CRM's own counter"),
+    _D("page_views", "number", "Page views", grows=True, description="the CRM's own counter"),
+    _D("visits", "number", "Visits", grows=True, description="the CRM's own counter"),
     _D(
         "form_submissions",
         "number",
         "Form submissions",
+        grows=True,
         description="the CRM's own counter",
     ),
-    _D("marketing_emails_opened", "number", "Marketing e-mails opened"),
-    _D("marketing_emails_clicked", "number", "Marketing e-mails clicked"),
+    _D("marketing_emails_opened", "number", "Marketing e-mails opened", grows=True),
+    _D("marketing_emails_clicked", "number", "Marketing e-mails clicked", grows=True),
     _D(
         "text_intent",
         "choice",
@@ -151,7 +160,7 @@ def build_facts(
     3. `extra` (enrichment, counts) fills what is still unknown: a CRM's value always stands.
     4. Facts read out of others are added: e-mail kind, seniority, department, phone, text, age.
 
-    `past` leaves outcome-dependent facts out, for scoring as of an instant gone by.
+    `past` leaves out what depends on the outcome or counts up, for scoring as of an instant gone by.
     """
     if not records:
         return dict(extra)
@@ -173,7 +182,7 @@ def build_facts(
         facts.setdefault(name, fact)
     facts |= _title_facts(facts) | _address_facts(speakers) | _text_facts(speakers)
     facts["age_days"] = _age(speakers, now)
-    return dict(sorted(item for item in facts.items() if not (past and _tells_outcome(item[0]))))
+    return dict(sorted(item for item in facts.items() if not (past and _not_then(item[0]))))
 
 
 def _speakers(records: Sequence[CrmRecord]) -> list[CrmRecord]:
@@ -240,7 +249,11 @@ def _text_facts(speakers: Iterable[CrmRecord]) -> dict[str, Fact]:
     record = next((r for r in speakers if "message" in r.fields), None)
     if record is None:
         return {}
-    reading = read_text(str(record.fields["message"]))
+    return _read_message(str(record.fields["message"]), record.modified_at)
+
+
+def _read_message(message: str, at: datetime) -> dict[str, Fact]:
+    reading = read_text(message)
     found: dict[str, FieldValue] = {
         "text_intent": reading.intent,
         "text_need": reading.needs,
@@ -250,7 +263,7 @@ def _text_facts(speakers: Iterable[CrmRecord]) -> dict[str, Fact]:
         found["text_urgency"] = reading.urgency
     if reading.timeline:
         found["text_timeline"] = reading.timeline
-    return {name: Fact(v, "text:lexicon", record.modified_at) for name, v in found.items()}
+    return {name: Fact(v, "text:lexicon", at) for name, v in found.items()}
 
 
 def _age(speakers: Iterable[CrmRecord], now: datetime) -> Fact:
@@ -258,8 +271,21 @@ def _age(speakers: Iterable[CrmRecord], now: datetime) -> Fact:
     return Fact(max(0.0, (now - created_at).total_seconds() / 86_400), "derived", created_at)
 
 
-def _tells_outcome(name: str) -> bool:
-    return name in FACTS and FACTS[name].outcome_dependent
+def _not_then(name: str) -> bool:
+    return name in FACTS and (FACTS[name].outcome_dependent or FACTS[name].grows)
+
+
+def message_facts(
+    records: Sequence[CrmRecord], engagements: Iterable[Engagement]
+) -> dict[str, Fact]:
+    """What the newest message of a form says, for people whose records hold no message."""
+    if any("message" in record.fields for record in records if not record.deleted):
+        return {}
+    written = [e for e in engagements if e.detail.get("message")]
+    if not written:
+        return {}
+    newest = max(written, key=lambda e: (e.occurred_at, e.key))
+    return _read_message(newest.detail["message"], newest.occurred_at)
 
 
 def custom_fields(records: Iterable[CrmRecord]) -> set[str]:
