@@ -1,0 +1,38 @@
+# Two commands are enough: `make run` and `make test`. Any Python 3.11+ will do: PYTHON=python3.12.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check bench lock screenshots clean
+
+help:  ## What can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install:  ## Set up .venv (the other commands do this by themselves)
+	@$(PYTHON) app/install.py
+
+run: install  ## Run the whole product: http://127.0.0.1:8501
+	@$(BIN)/leadlight run
+
+test: install  ## Run every test, with a real browser and a real PostgreSQL
+	@$(BIN)/python -m pytest
+
+check: install  ## Format, lint, strict types and the architecture
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q --no-cov tests/test_architecture.py
+
+bench: install  ## Measure speed; writes docs/performance.md
+	@$(BIN)/python -m benchmarks.run
+
+screenshots: install  ## Take pictures of every screen into docs/images
+	@$(BIN)/python docs/take_screenshots.py
+
+lock:  ## Write requirements.lock anew from pyproject.toml (needs uv)
+	@uv lock --quiet
+	@uv export --quiet --no-header --no-annotate --no-emit-project --all-groups \
+		--output-file requirements.lock
+
+clean:  ## Forget the environment and the local data
+	@rm -rf .venv .tools var
