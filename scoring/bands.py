@@ -14,9 +14,7 @@ class Band:
     key: str  # "hot"
     label: str  # "Hot"
     threshold: int  # milli-points: a score enters at or above it
-    leave_at: int | None = (
-        None  # milli-points: a lead already in the band leaves below this
-    )
+    leave_at: int | None = None  # milli-points: a lead already in the band leaves below this
 
 
 class HasBands(Protocol):
@@ -44,9 +42,7 @@ def band_of(bands: HasBands | Sequence[Band], value: int) -> str:
     return ordered[-1].key
 
 
-def band_after(
-    bands: HasBands | Sequence[Band], previous: str | None, value: int
-) -> str:
+def band_after(bands: HasBands | Sequence[Band], previous: str | None, value: int) -> str:
     """The band of a lead that was in `previous`: it stays there down to that band's `leave_at`.
 
     Without a previous band, or with one that no longer exists, the plain threshold decides.

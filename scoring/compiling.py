@@ -7,10 +7,10 @@ value, and once for the bounds, where an unknown fact may yet become known.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from scoring.arithmetic import clip, decayed, midpoint, rounded
 from scoring.criteria import (
     DETAILS,
     All,
@@ -30,8 +30,6 @@ from scoring.rule_set import ByChoice, ByRange, Each, Fixed, Rule
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 Values = Mapping[str, Value]
 _READ = frozenset(DETAILS)
-#: Off the grid on which halves fall, so that a sum that is a tie rounds alike everywhere.
-_HALF = 0.5 - 1e-6
 
 
 class Occurrence(NamedTuple):
@@ -84,25 +82,6 @@ Ages = Callable[[Events], Sequence[int]]
 NOTHING = Given(0, 0, 0, True)
 
 
-def rounded(points: float) -> int:
-    """Whole milli-points: halves go toward zero, and so does what lies within 1e-6 above one."""
-    whole = math.floor(abs(points) + _HALF)
-    return -whole if points < 0 else whole
-
-
-def midpoint(low: int, high: int) -> int:
-    """The neutral value between two points, toward zero when it is not whole."""
-    total = low + high
-    return -(-total // 2) if total < 0 else total // 2
-
-
-def clip(value: int, low: int | None, high: int | None) -> int:
-    """`value` within limits, either of which may be absent."""
-    if low is not None and value < low:
-        return low
-    return high if high is not None and value > high else value
-
-
 # -- conditions --------------------------------------------------------------------------------
 
 
@@ -122,20 +101,15 @@ def truth_of(condition: Condition, *, for_bounds: bool = False) -> Truth:
             part = truth_of(condition.part, for_bounds=for_bounds)
             return lambda values, events: TRUE - part(values, events)
         case All():
-            return _all_truth(
-                [truth_of(part, for_bounds=for_bounds) for part in condition.parts]
-            )
+            return _all_truth([truth_of(part, for_bounds=for_bounds) for part in condition.parts])
         case Any_():
-            return _any_truth(
-                [truth_of(part, for_bounds=for_bounds) for part in condition.parts]
-            )
+            return _any_truth([truth_of(part, for_bounds=for_bounds) for part in condition.parts])
 
 
 def asks_known(condition: Condition) -> bool:
     """Whether the value's truth and the bounds' truth can differ."""
     return any(
-        isinstance(t, FactTest) and OPERATORS[t.operator].asks_known
-        for t in leaves(condition)
+        isinstance(t, FactTest) and OPERATORS[t.operator].asks_known for t in leaves(condition)
     )
 
 
@@ -198,9 +172,7 @@ def _engagement_truth(test: EngagementTest) -> Truth:
 def ages_of(pattern: Pattern, within_days: float | None = None) -> Ages:
     """Ages in microseconds of the engagements that match, oldest first."""
     kinds = frozenset(pattern.kinds)
-    tests = [
-        (t.detail, OPERATORS[t.operator].prepare(t.argument)) for t in pattern.details
-    ]
+    tests = [(t.detail, OPERATORS[t.operator].prepare(t.argument)) for t in pattern.details]
     span = None if within_days is None else days_us(within_days)
 
     def matches(detail: Mapping[str, str]) -> bool:
@@ -214,11 +186,11 @@ def ages_of(pattern: Pattern, within_days: float | None = None) -> Ages:
         found = events.of(kinds)
         if not found:
             return ()
-        return [
-            e.age_us
-            for e in found
-            if (span is None or e.age_us <= span) and (not tests or matches(e.detail))
-        ]
+        if tests:
+            return [
+                age for _, age, detail in found if (span is None or age <= span) and matches(detail)
+            ]
+        return [age for _, age, _ in found if span is None or age <= span]
 
     return ages
 
@@ -230,7 +202,8 @@ def rule_function(rule: Rule) -> Gives:
     """The rule as a function of values and events."""
     gives = _ungated(rule)
     if rule.when is None:
-        return gives if rule.missing is None else _with_missing(gives, rule.missing)
+        always_known = isinstance(rule.gives, Fixed | Each)
+        return gives if always_known else _assuming(gives, rule.missing)
     return _gated(gives, rule.when, rule.missing)
 
 
@@ -257,7 +230,7 @@ def _unknown(low: int, high: int, missing: int | None) -> Given:
     return Given(assumed, low, high, low == high)
 
 
-def _with_missing(gives: Gives, missing: int) -> Gives:
+def _assuming(gives: Gives, missing: int | None) -> Gives:
     def given(values: Values, events: Events) -> Given:
         found = gives(values, events)
         return found if found.known else _unknown(found.low, found.high, missing)
@@ -297,10 +270,8 @@ def _by_choice(by: ByChoice) -> Gives:
         value: Given(points, points, points, True) for value, points in by.table
     }
     rest = Given(otherwise, otherwise, otherwise, True)
-    possible = [points for _, points in by.table] + (
-        [] if by.exhaustive else [otherwise]
-    )
-    unknown = _unknown(min(possible), max(possible), None)
+    possible = [points for _, points in by.table] + ([] if by.exhaustive else [otherwise])
+    unknown = Given(0, min(possible), max(possible), known=False)
 
     def given(values: Values, events: Events) -> Given:
         value = values.get(fact)
@@ -311,13 +282,10 @@ def _by_choice(by: ByChoice) -> Gives:
 
 def _by_range(by: ByRange) -> Gives:
     fact = by.fact
-    steps = [
-        (start, Given(points, points, points, True))
-        for start, points in reversed(by.steps)
-    ]
+    steps = [(start, Given(points, points, points, True)) for start, points in reversed(by.steps)]
     rest = Given(by.otherwise, by.otherwise, by.otherwise, True)
     possible = [points for _, points in by.steps] + [by.otherwise]
-    unknown = _unknown(min(possible), max(possible), None)
+    unknown = Given(0, min(possible), max(possible), known=False)
 
     def given(values: Values, events: Events) -> Given:
         value = values.get(fact)
@@ -351,11 +319,3 @@ def _each(each: Each) -> Gives:
         return Given(total, total, total, True, len(found), found[-1])
 
     return given
-
-
-def decayed(points: int, ages: Sequence[int], half_life_us: int) -> float:
-    """Sum of points * 2^(-age / half-life), oldest first; the only floats in a score."""
-    total = 0.0
-    for age in ages:
-        total += points * math.exp2(-age / half_life_us)
-    return total

@@ -25,11 +25,9 @@ class ConditionReader(Reader):
     """Reads conditions and engagement patterns."""
 
     def condition(self, node: Node) -> Condition | None:
-        """A condition: a mapping of facts to tests, all of which must hold, or nested all/any/not."""
+        """A condition: facts with tests that must all hold, or nested all/any/not."""
         if not isinstance(node.value, dict) or not node.value:
-            self.problem(
-                node, "A condition is a mapping such as 'seniority: director'."
-            )
+            self.problem(node, "A condition is a mapping such as 'seniority: director'.")
             return None
         if "fact" in node.value:
             return self._explicit(node)
@@ -61,15 +59,12 @@ class ConditionReader(Reader):
 
     def _explicit(self, node: Node) -> Condition | None:
         """`{fact: NAME, OPERATOR: …}`: for facts whose name is a word of the language."""
-        assert isinstance(node.value, dict)
-        name = node.value["fact"]
-        rest = {key: child for key, child in node.items() if key != "fact"}
+        rest = dict(node.items())
+        name = rest.pop("fact")
         if isinstance(name.value, list | dict | None):
             self.problem(name, "'fact' is the name of a fact.")
             return None
-        return self._fact(
-            Node(rest, node.path, node.line, "", node.key_lines), name.text
-        )
+        return self._fact(Node(rest, node.path, node.line, "", node.key_lines), name.text)
 
     def _fact(self, node: Node, name: str) -> Condition | None:
         spec = self.fact(node, name)
@@ -78,9 +73,7 @@ class ConditionReader(Reader):
         if not isinstance(node.value, dict):
             return self._shorthand(node, name, spec)
         if not node.value:
-            self.problem(
-                node, f"Say what '{name}' must be, for example 'is_known: true'."
-            )
+            self.problem(node, f"Say what '{name}' must be, for example 'is_known: true'.")
             return None
         parts: list[Condition | None] = []
         for key, child in sorted(node.items()):
@@ -88,9 +81,7 @@ class ConditionReader(Reader):
             if operator is None:
                 self.unknown(child, key, "operator", list(OPERATORS))
             elif spec.type not in operator.accepts:
-                usable = [
-                    o for o, entry in OPERATORS.items() if spec.type in entry.accepts
-                ]
+                usable = [o for o, entry in OPERATORS.items() if spec.type in entry.accepts]
                 self.problem(
                     child,
                     f"'{key}' does not work on '{name}', which is {FACT_TYPES[spec.type]}. "
@@ -110,45 +101,31 @@ class ConditionReader(Reader):
         many = isinstance(node.value, list)
         operator = "any_of" if spec.type == "list" else "in" if many else "equals"
         if spec.type not in OPERATORS[operator].accepts:
-            self.problem(
-                node, f"Say how '{name}' is compared, for example {{is_known: true}}."
-            )
+            self.problem(node, f"Say how '{name}' is compared, for example {{is_known: true}}.")
             return None
         kind = OPERATORS[operator].argument
         argument = self._argument(node, kind, spec, operator)
-        return (
-            None if argument is None else FactTest(name, spec.type, operator, argument)
-        )
+        return None if argument is None else FactTest(name, spec.type, operator, argument)
 
     def _contradiction(self, node: Node, parts: list[Condition | None]) -> None:
         """at_least above at_most on one fact: no lead could ever pass."""
         limits = {p.operator: p.argument for p in parts if isinstance(p, FactTest)}
         low, high = limits.get("at_least"), limits.get("at_most")
-        if (
-            isinstance(low, int | float)
-            and isinstance(high, int | float)
-            and low > high
-        ):
+        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
             self.problem(node, f"at_least {low} and at_most {high} exclude each other.")
 
     # -- engagements ---------------------------------------------------------------------------
 
     def pattern(self, node: Node, extra: tuple[str, ...] = ()) -> Pattern | None:
         """Which engagements: `kind` and conditions on url, form, campaign, subject."""
-        entries = self.mapping(
-            node, ("kind", *DETAILS, *extra), "An engagement", ("kind",)
-        )
+        entries = self.mapping(node, ("kind", *DETAILS, *extra), "An engagement", ("kind",))
         if entries is None or "kind" not in entries:
             return None
         kinds = self.kinds(entries["kind"])
-        details = [
-            self._detail(entries[name], name) for name in DETAILS if name in entries
-        ]
+        details = [self._detail(entries[name], name) for name in DETAILS if name in entries]
         if kinds is None or None in details:
             return None
-        return Pattern(
-            kinds, tuple(test for found in details if found for test in found)
-        )
+        return Pattern(kinds, tuple(test for found in details if found for test in found))
 
     def kinds(self, node: Node) -> tuple[str, ...] | None:
         """One engagement kind or a list of them, sorted."""
@@ -159,11 +136,7 @@ class ConditionReader(Reader):
             if item.text not in ENGAGEMENT_KINDS:
                 self.unknown(item, item.text, "engagement kind", list(ENGAGEMENT_KINDS))
         known = sorted({item.text for item in items if item.text in ENGAGEMENT_KINDS})
-        return (
-            tuple(known)
-            if items and all(i.text in ENGAGEMENT_KINDS for i in items)
-            else None
-        )
+        return tuple(known) if items and all(i.text in ENGAGEMENT_KINDS for i in items) else None
 
     def _detail(self, node: Node, name: str) -> list[DetailTest] | None:
         spec = FactSpec("text")
@@ -175,18 +148,14 @@ class ConditionReader(Reader):
         tests: list[DetailTest] = []
         for key, child in sorted(entries.items()):
             if key not in DETAIL_OPERATORS:
-                self.unknown(
-                    child, key, f"operator for '{name}'", list(DETAIL_OPERATORS)
-                )
+                self.unknown(child, key, f"operator for '{name}'", list(DETAIL_OPERATORS))
                 return None
             argument = self._argument(child, OPERATORS[key].argument, spec, key)
             if argument is None:
                 return None
             tests.append(DetailTest(name, key, argument))
         if not tests:
-            self.problem(
-                node, f"Say what '{name}' must be, such as {{contains: pricing}}."
-            )
+            self.problem(node, f"Say what '{name}' must be, such as {{contains: pricing}}.")
         return tests or None
 
     def _engagement(self, node: Node) -> EngagementTest | None:
@@ -195,9 +164,7 @@ class ConditionReader(Reader):
         before = len(self.problems)
         least, most = self._count(entries["count"]) if "count" in entries else (1, None)
         within = (
-            self.days(entries["within_days"], "'within_days'")
-            if "within_days" in entries
-            else None
+            self.days(entries["within_days"], "'within_days'") if "within_days" in entries else None
         )
         if pattern is None or len(self.problems) > before:
             return None
@@ -209,17 +176,13 @@ class ConditionReader(Reader):
         if not entries and isinstance(node.value, dict):
             self.problem(node, f"'count' needs one of {listed(allowed)}.")
         if len(entries) > 1 and set(entries) != {"at_least", "at_most"}:
-            self.problem(
-                node, "'count' takes one of these, or at_least together with at_most."
-            )
+            self.problem(node, "'count' takes one of these, or at_least together with at_most.")
             return 1, None
         if "between" in entries:
             limits = self._range(entries["between"], "between")
             if limits is None or not all(isinstance(n, int) and n >= 0 for n in limits):
                 if limits is not None:
-                    self.problem(
-                        entries["between"], "A count is a whole number from 0."
-                    )
+                    self.problem(entries["between"], "A count is a whole number from 0.")
                 return 1, None
             return int(limits[0]), int(limits[1])
         if "exactly" in entries:
@@ -228,26 +191,18 @@ class ConditionReader(Reader):
         least = self._whole_count(entries, "at_least")
         most = self._whole_count(entries, "at_most")
         if least is not None and most is not None and least > most:
-            self.problem(
-                node, f"at_least {least} and at_most {most} exclude each other."
-            )
+            self.problem(node, f"at_least {least} and at_most {most} exclude each other.")
         return least or 0, most
 
     def _whole_count(self, entries: dict[str, Node], key: str) -> int | None:
-        return (
-            self.whole(entries[key], f"'{key}'", 0, 1_000_000)
-            if key in entries
-            else None
-        )
+        return self.whole(entries[key], f"'{key}'", 0, 1_000_000) if key in entries else None
 
     def _silence(self, node: Node) -> Silence | None:
         entries = self.mapping(node, ("days", "kind"), "'silence'", ("days",))
         if entries is None or "days" not in entries:
             return None
         days = self.days(entries["days"], "'days'")
-        kinds: tuple[str, ...] | None = tuple(
-            sorted(set(ENGAGEMENT_KINDS) - PASSIVE_KINDS)
-        )
+        kinds: tuple[str, ...] | None = tuple(sorted(set(ENGAGEMENT_KINDS) - PASSIVE_KINDS))
         if "kind" in entries:
             kinds = self.kinds(entries["kind"])
         return None if days is None or kinds is None else Silence(kinds, days)

@@ -93,9 +93,7 @@ Condition = FactTest | EngagementTest | Silence | All | Any_ | Not
 
 def facts_of(condition: Condition) -> frozenset[str]:
     """Names of all facts that the condition reads."""
-    return frozenset(
-        test.fact for test in leaves(condition) if isinstance(test, FactTest)
-    )
+    return frozenset(test.fact for test in leaves(condition) if isinstance(test, FactTest))
 
 
 def leaves(condition: Condition) -> list[FactTest | EngagementTest | Silence]:

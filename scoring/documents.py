@@ -101,9 +101,7 @@ def read_document(
             RuleProblem(f"Nested more than {MAX_DEPTH} levels deep."),
         ]
     if not isinstance(root.value, dict):
-        message = (
-            "A rule document is a mapping of names to values, such as 'name: My rules'."
-        )
+        message = "A rule document is a mapping of names to values, such as 'name: My rules'."
         return None, [*problems, RuleProblem(message, "", root.line)]
     return (None if problems else root), problems
 
@@ -122,9 +120,7 @@ def canonical_text(node: Node) -> str:
 def nearest(word: str, known: Collection[str]) -> str:
     """The known word that was probably meant, or "" when none is close."""
     folded = {name.casefold(): name for name in known}
-    found = difflib.get_close_matches(
-        word.strip().casefold()[:80], folded, n=1, cutoff=0.6
-    )
+    found = difflib.get_close_matches(word.strip().casefold()[:80], folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else ""
 
 
@@ -142,16 +138,12 @@ def _refuse(message: str, path: str = "", line: int | None = None) -> NoReturn:
 
 def _read_text(text: str, problems: list[RuleProblem]) -> Node:
     if len(text) > MAX_CHARACTERS:
-        _refuse(
-            f"The document has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
-        )
+        _refuse(f"The document has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read.")
     if not text.strip():
         _refuse("The document is empty.")
     if text.lstrip().startswith("{"):  # JSON, or YAML in braces
         try:
-            value = json.loads(
-                text, object_pairs_hook=_Pairs, parse_constant=_no_constant
-            )
+            value = json.loads(text, object_pairs_hook=_Pairs, parse_constant=_no_constant)
         except ValueError:
             pass  # YAML's reader says where it is wrong
         else:
@@ -193,12 +185,14 @@ class _Builder:
             _refuse(f"Nested more than {MAX_DEPTH} levels deep.", path, line)
 
     def put(self, mapping: Node, key: str, line: int | None, child: Node) -> None:
-        assert isinstance(mapping.value, dict)
-        if key in mapping.value:
+        children = mapping.value
+        if not isinstance(children, dict):
+            raise TypeError("only a mapping takes entries")
+        if key in children:
             message = f"'{key}' is given twice. Keep one of them."
             self.problems.append(RuleProblem(message, child.path, line))
             return
-        mapping.value[key] = child
+        children[key] = child
         mapping.key_lines[key] = line
 
 
@@ -207,9 +201,7 @@ class _Yaml(_Builder):
 
     def __init__(self, text: str, problems: list[RuleProblem]) -> None:
         super().__init__(problems)
-        self.events = iter(
-            yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        )
+        self.events = iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
     def read(self) -> Node:
         self.next(), self.next()  # stream start, document start
@@ -217,14 +209,12 @@ class _Yaml(_Builder):
         self.next()  # document end
         event = self.next()
         if not isinstance(event, yaml.StreamEndEvent):
-            _refuse(
-                "Only one document in a file: remove the line '---'.", "", _line(event)
-            )
+            _refuse("Only one document in a file: remove the line '---'.", "", _line(event))
         return root
 
     def next(self) -> yaml.Event:
         event = next(self.events, None)
-        if event is None or isinstance(event, yaml.StreamEndEvent) and self.nodes == 0:
+        if event is None or (isinstance(event, yaml.StreamEndEvent) and self.nodes == 0):
             _refuse("The document is empty.")
         return event
 
@@ -239,9 +229,7 @@ class _Yaml(_Builder):
             )
         tag = getattr(event, "tag", None)
         if tag not in (None, "!"):
-            _refuse(
-                f"Tags such as {tag} are not read: write a plain value.", path, line
-            )
+            _refuse(f"Tags such as {tag} are not read: write a plain value.", path, line)
         if isinstance(event, yaml.ScalarEvent):
             plain = event.implicit[0]  # not in quotes, not a block of text
             value = _scalar(event.value, path, line) if plain else event.value
@@ -279,26 +267,20 @@ class _Plain(_Builder):
         if isinstance(value, _Pairs | Mapping):
             return self.mapping(value, path, depth)
         if isinstance(value, list | tuple):
-            items = [
-                self.node(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value)
-            ]
+            items = [self.node(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value)]
             return Node(items, path, None)
         if isinstance(value, str) and not _encodable(value):
             _refuse("The document contains characters that are not text.", path)
         if value is None or isinstance(value, str | bool):
             return Node(value, path, None, _written(value))
-        if isinstance(value, int | float) and _usable(value):
-            number = (
-                int(value) if isinstance(value, float) and value.is_integer() else value
-            )
+        if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+            if not _usable(value):
+                _refuse("This is too large a number.", path)
+            number = int(value) if isinstance(value, float) and value.is_integer() else value
             return Node(number, path, None, _written(number))
-        _refuse(
-            "Only text, finite numbers, true, false, lists and mappings are read.", path
-        )
+        _refuse("Only text, finite numbers, true, false, lists and mappings are read.", path)
 
-    def mapping(
-        self, value: _Pairs | Mapping[str, object], path: str, depth: int
-    ) -> Node:
+    def mapping(self, value: _Pairs | Mapping[str, object], path: str, depth: int) -> Node:
         result = Node({}, path, None)
         for key, item in value.items() if isinstance(value, Mapping) else value:
             if not isinstance(key, str | int | float):
@@ -306,9 +288,7 @@ class _Plain(_Builder):
             name = _written(key)
             if not _encodable(name):
                 _refuse("The document contains characters that are not text.", path)
-            self.put(
-                result, name, None, self.node(item, _joined(path, name), depth + 1)
-            )
+            self.put(result, name, None, self.node(item, _joined(path, name), depth + 1))
         return result
 
 
@@ -339,9 +319,7 @@ def _encodable(text: str) -> bool:
 
 
 def _usable(number: float) -> bool:
-    return abs(number) < 1e15 if isinstance(number, int) else (
-        math.isfinite(number) and abs(number) < 1e15
-    )  # fmt: skip
+    return abs(number) < 1e15  # false for infinity and for what is not a number  # fmt: skip
 
 
 def _scalar(text: str, path: str, line: int | None) -> str | int | float | bool | None:

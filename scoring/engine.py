@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
+from scoring.arithmetic import Sum, Total
 from scoring.bands import band_after
 from scoring.compiling import (
     FALSE,
@@ -19,7 +19,6 @@ from scoring.compiling import (
     Gives,
     Truth,
     Values,
-    clip,
     rule_function,
     truth_of,
 )
@@ -67,35 +66,6 @@ ENGINE_VERSION = "1"
 TOP = 100 * MILLI
 
 
-class _Sum(NamedTuple):
-    """Points with their bounds."""
-
-    points: int
-    low: int
-    high: int
-
-
-class _Total:
-    """A running sum of points and bounds, closed by a limit."""
-
-    __slots__ = ("high", "low", "points")
-
-    def __init__(self) -> None:
-        self.points = self.low = self.high = 0
-
-    def add(self, points: int, low: int, high: int) -> None:
-        self.points += points
-        self.low += low
-        self.high += high
-
-    def clipped(self, low: int | None, high: int | None) -> _Sum:
-        return _Sum(
-            clip(self.points, low, high),
-            clip(self.low, low, high),
-            clip(self.high, low, high),
-        )
-
-
 def compile_rule_set(rule_set: RuleSet) -> Scorer:
     """A scorer for the rule set; takes a millisecond or two, so keep it."""
     return Scorer(rule_set)
@@ -110,9 +80,7 @@ def replay(
 ) -> Score:
     """The score again from what was logged; raises ValueError when the inputs are unreadable."""
     facts, engagements = inputs_from_json(inputs_json)
-    return compile_rule_set(rule_set).score(
-        facts, engagements, now, previous_band=previous_band
-    )
+    return compile_rule_set(rule_set).score(facts, engagements, now, previous_band=previous_band)
 
 
 class _Condition:
@@ -131,17 +99,14 @@ class Scorer:
     def __init__(self, rule_set: RuleSet) -> None:
         self.rule_set = rule_set
         self._readers = [(name, READERS[kind]) for name, kind in rule_set.fact_types]
-        self._dimensions: list[
-            tuple[Dimension, list[tuple[Group, list[tuple[Rule, Gives]]]]]
-        ] = [
+        self._dimensions: list[tuple[Dimension, list[tuple[Group, list[tuple[Rule, Gives]]]]]] = [
             (d, [(g, [(r, rule_function(r)) for r in g.rules]) for g in d.groups])
             for d in rule_set.dimensions
         ]
         self._suppressions = [(s, _Condition(s.when)) for s in rule_set.suppressions]
         self._disqualifiers = [(d, _Condition(d.when)) for d in rule_set.disqualifiers]
         self._next_steps = [
-            (step, truth_of(step.when) if step.when else None)
-            for step in rule_set.next_steps
+            (step, truth_of(step.when) if step.when else None) for step in rule_set.next_steps
         ]
         self._timing = Timing(rule_set)
 
@@ -166,16 +131,14 @@ class Scorer:
                 return self._suppressed(suppression.reason, facts, ordered, moment)
         rows: list[Contribution] = []
         dimensions = dict.fromkeys(DIMENSIONS, 0)
-        total = _Total()
+        total = Total()
         for dimension, groups in self._dimensions:
             part = self._dimension(dimension, groups, values, events, facts, rows)
             dimensions[dimension.id] = part.points
             total.add(*part)
         scale = total.clipped(0, TOP)
         if scale.points != total.points:
-            rows.append(
-                _limit("score", "", "", "the scale", scale.points, total.points)
-            )
+            rows.append(_limit("score", "", "", "the scale", scale.points, total.points))
         final, reason = self._disqualify(scale, values, events, rows)
         band = band_after(self.rule_set.bands, previous_band, final.points)
         return Score(
@@ -235,10 +198,10 @@ class Scorer:
         events: Events,
         facts: Facts,
         rows: list[Contribution],
-    ) -> _Sum:
-        total = _Total()
+    ) -> Sum:
+        total = Total()
         for group, rules in groups:
-            inside = _Total()
+            inside = Total()
             for rule, gives in rules:
                 points, low, high, known, count, newest_us = gives(values, events)
                 inside.add(points, low, high)
@@ -289,8 +252,8 @@ class Scorer:
         return result
 
     def _disqualify(
-        self, scale: _Sum, values: Values, events: Events, rows: list[Contribution]
-    ) -> tuple[_Sum, str]:
+        self, scale: Sum, values: Values, events: Events, rows: list[Contribution]
+    ) -> tuple[Sum, str]:
         points, low, high = scale
         lowest: Disqualifier | None = None
         for disqualifier, condition in self._disqualifiers:
@@ -305,7 +268,7 @@ class Scorer:
             if possible != FALSE:
                 low = min(low, cap)
         if lowest is None:
-            return _Sum(points, low, high), ""
+            return Sum(points, low, high), ""
         if points < scale.points:
             label = f"{lowest.reason}: {limit_label('the score', lowest.at_most)}"
             rows.append(
@@ -318,7 +281,7 @@ class Scorer:
                     label,
                 )
             )
-        return _Sum(points, low, high), lowest.reason
+        return Sum(points, low, high), lowest.reason
 
     def _next_step(self, band: str, values: Values, events: Events) -> str:
         for step, truth in self._next_steps:

@@ -76,14 +76,14 @@ def top_reasons(contributions: Iterable[Contribution], n: int = 3) -> tuple[str,
 
 
 def reasons(score: Score, n: int = 3) -> tuple[str, ...]:
-    """Why this score, strongest first: `n` for and `n` against; the reason when it is suppressed."""
+    """Why this score: the strongest `n` for and `n` against, or why it is suppressed."""
     if score.suppressed:
         return (f"Not scored: {score.suppressed}",)
     return top_reasons(score.contributions, n)
 
 
 def confidence(score: Score) -> str:
-    """ "certain": no unknown fact can change the band; "likely": the bounds are at most 20 apart."""
+    """`certain`: no unknown fact can change the band; `likely`: bounds at most 20 apart."""
     if score.band_certain:
         return "certain"
     return "likely" if score.high - score.low <= LIKELY_WIDTH else "uncertain"
@@ -99,15 +99,11 @@ def summary(score: Score, *, band_label: str = "") -> str:
     low, high = points_text(score.low), points_text(score.high)
     spread = "" if low == high else f", could be {low} to {high}"
     how_sure = f"{confidence(score)}{spread}"
-    lines = [
-        f"Score {points_text(score.value)} of 100, {band_label or score.band} ({how_sure})"
-    ]
+    lines = [f"Score {points_text(score.value)} of 100, {band_label or score.band} ({how_sure})"]
     if score.next_step:
         lines.append(f"Next: {score.next_step}")
     lines += [f"- {text}" for text in reasons(score, 5)]
-    unknown = [
-        c.label.removesuffix(" (not known)") for c in score.contributions if not c.known
-    ]
+    unknown = [c.label.removesuffix(" (not known)") for c in score.contributions if not c.known]
     if unknown:
         rest = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         lines.append(f"Not known: {', '.join(unknown[:5])}{rest}")

@@ -40,9 +40,7 @@ def in_order(engagements: Sequence[Engagement]) -> list[Timed]:
     timed.sort(key=lambda item: item[:2])
     if len({item[1] for item in timed}) == len(timed):
         return timed
-    timed.sort(
-        key=lambda item: (item[0], item[1], json.dumps(_row(item), sort_keys=True))
-    )
+    timed.sort(key=lambda item: (item[0], item[1], json.dumps(_row(item), sort_keys=True)))
     first: dict[str, Timed] = {}
     for item in timed:
         first.setdefault(item[1], item)
@@ -72,9 +70,7 @@ def inputs_from_json(text: str) -> tuple[dict[str, Fact], list[Engagement]]:
     try:
         content = json.loads(text)
         facts = {
-            name: Fact(
-                _value(value), source, datetime.fromisoformat(at) if at else None
-            )
+            name: Fact(_value(value), source, datetime.fromisoformat(at) if at else None)
             for name, (value, source, at) in content["facts"].items()
         }
         engagements = [

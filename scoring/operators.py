@@ -35,9 +35,7 @@ class Operator:
 
     label: str  # "is at least"
     accepts: frozenset[str]  # FACT_TYPES
-    argument: (
-        str  # "value", "values", "number", "range", "texts", "pattern", "true", "days"
-    )
+    argument: str  # "value", "values", "number", "range", "texts", "pattern", "true", "days"
     prepare: Callable[[Any], Predicate]
     example: str  # one line for the documentation
     asks_known: bool = False  # True: it also answers for an unknown fact
@@ -81,11 +79,7 @@ def _list(value: FieldValue, now: datetime) -> Value | None:
 
 
 def _date(value: FieldValue, now: datetime) -> Value | None:
-    return (
-        age_us(utc(value), now)
-        if isinstance(value, datetime) and value.tzinfo
-        else None
-    )
+    return age_us(utc(value), now) if isinstance(value, datetime) and value.tzinfo else None
 
 
 #: How a fact of each type is read; a value of another type counts as unknown.
@@ -100,7 +94,7 @@ READERS: Mapping[str, Callable[[FieldValue, datetime], Value | None]] = {
 
 
 def read_value(fact_type: str, value: FieldValue, now: datetime) -> Value | None:
-    """`value` as operators of `fact_type` see it; None when it is not usable (counts as unknown)."""
+    """`value` as operators of `fact_type` see it; None (unknown) when it is not usable."""
     return READERS[fact_type](value, now)
 
 
@@ -143,7 +137,7 @@ def _contains(argument: Any) -> Predicate:
         return lambda value: only in value
 
     def contains_any(value: str) -> bool:
-        for word in wanted:  # any() with a generator takes twice as long
+        for word in wanted:  # noqa: SIM110  # any() with a generator takes twice as long
             if word in value:
                 return True
         return False
@@ -206,9 +200,7 @@ OPERATORS: dict[str, Operator] = {
         "is", _SCALAR | {"flag"}, "value", _equals, "email_kind: {equals: business}"
     ),
     "in": Operator("is one of", _SCALAR, "values", _in, "country: {in: [US, CA, GB]}"),
-    "not_in": Operator(
-        "is none of", _SCALAR, "values", _not_in, "country: {not_in: [US, CA]}"
-    ),
+    "not_in": Operator("is none of", _SCALAR, "values", _not_in, "country: {not_in: [US, CA]}"),
     "at_least": Operator(
         "is at least",
         frozenset({"number"}),
@@ -236,9 +228,7 @@ OPERATORS: dict[str, Operator] = {
     "starts_with": Operator(
         "starts with", _TEXT, "texts", _starts_with, "job_title: {starts_with: head of}"
     ),
-    "ends_with": Operator(
-        "ends with", _TEXT, "texts", _ends_with, "domain: {ends_with: .edu}"
-    ),
+    "ends_with": Operator("ends with", _TEXT, "texts", _ends_with, "domain: {ends_with: .edu}"),
     "matches": Operator(
         "matches", _TEXT, "pattern", compile_pattern, r"job_title: {matches: '\bvp\b'}"
     ),

@@ -43,9 +43,7 @@ class _Check:
         if not pattern:
             raise PatternRefused("The pattern is empty.")
         if len(pattern) > MAX_PATTERN:
-            raise PatternRefused(
-                f"The pattern is longer than {MAX_PATTERN} characters."
-            )
+            raise PatternRefused(f"The pattern is longer than {MAX_PATTERN} characters.")
         self.pattern = pattern
         self.at = 0
         self.out: list[str] = []
@@ -91,9 +89,7 @@ class _Check:
         low, high = self.bounds(match)
         self.take(match.end() - match.start())
         if self.pattern[self.at : self.at + 1] in ("*", "+", "?", "{"):
-            raise PatternRefused(
-                "One quantifier directly after another (such as .*?) is not read."
-            )
+            raise PatternRefused("One quantifier directly after another (such as .*?) is not read.")
         if varies and high > 1:
             raise PatternRefused(
                 "A repeated group must not contain *, +, ?, {} or |: nested repetition can take "
@@ -102,18 +98,16 @@ class _Check:
         return ways * (high - low + 1), True
 
     def bounds(self, match: re.Match[str]) -> tuple[int, int]:
-        token = match.group()
-        if token in "*+?":
-            return {"*": (0, MAX_TEXT), "+": (1, MAX_TEXT), "?": (0, 1)}[token]
+        simple = {"*": (0, MAX_TEXT), "+": (1, MAX_TEXT), "?": (0, 1)}.get(match.group())
+        if simple:
+            return simple
         first, comma, last = match.groups()
         if not first:
             raise PatternRefused("Write a repetition as {2}, {2,5} or {2,}.")
         low = int(first[:4])
         high = low if not comma else int(last[:4]) if last else MAX_TEXT
         if high < low or low > 100 or (last and high > 100):
-            raise PatternRefused(
-                "A repetition counts from a smaller to a larger number up to 100."
-            )
+            raise PatternRefused("A repetition counts from a smaller to a larger number up to 100.")
         return low, high
 
     def atom(self, depth: int) -> tuple[int, bool]:
@@ -140,9 +134,7 @@ class _Check:
         if self.pattern.startswith("?:", self.at):
             self.at += 2
         elif self.pattern.startswith("?", self.at):
-            raise PatternRefused(
-                "Look-around, named groups and flags '(?…' are not read."
-            )
+            raise PatternRefused("Look-around, named groups and flags '(?…' are not read.")
         self.out.append("(?:")
         ways, varies = self.alternatives(depth + 1)
         if self.at >= len(self.pattern):
@@ -162,12 +154,8 @@ class _Check:
             end += 1
         if end >= len(self.pattern):
             raise PatternRefused("A '[' is not closed.")
-        if any(
-            pair in self.pattern[start:end] for pair in ("[", "--", "&&", "||", "~~")
-        ):
-            raise PatternRefused(
-                "Inside [ ], name every character once; '[' is not read there."
-            )
+        if any(pair in self.pattern[start:end] for pair in ("[", "--", "&&", "||", "~~")):
+            raise PatternRefused("Inside [ ], name every character once; '[' is not read there.")
         self.take(end + 1 - self.at)
 
     def escape(self) -> None:

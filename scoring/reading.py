@@ -28,9 +28,7 @@ class Reader:
             RuleProblem(message, node.path, line or node.line, self.rule, suggestion)
         )
 
-    def unknown(
-        self, node: Node, word: str, what: str, known: tuple[str, ...] | list[str]
-    ) -> None:
+    def unknown(self, node: Node, word: str, what: str, known: tuple[str, ...] | list[str]) -> None:
         """Record that `word` is not one of the `known` ones."""
         suggestion = nearest(word, known)
         choices = "" if suggestion else f" Known: {listed(sorted(known))}."
@@ -45,9 +43,7 @@ class Reader:
     ) -> dict[str, Node] | None:
         """The entries of a mapping; names that are not allowed are problems."""
         if not isinstance(node.value, dict):
-            self.problem(
-                node, f"{what} is a mapping with the names {listed(allowed, 20)}."
-            )
+            self.problem(node, f"{what} is a mapping with the names {listed(allowed, 20)}.")
             return None
         for key, child in node.items():
             if key not in allowed:
@@ -77,9 +73,7 @@ class Reader:
             return node.value.strip()
         return None
 
-    def number(
-        self, node: Node, what: str, low: float, high: float
-    ) -> int | float | None:
+    def number(self, node: Node, what: str, low: float, high: float) -> int | float | None:
         """A number from `low` to `high`."""
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -111,14 +105,10 @@ class Reader:
         spec = self.catalogue.get(name)
         if spec is None:
             known = [*self.catalogue, *RESERVED]
-            self.problem(
-                node, f"There is no fact '{name[:60]}'.", nearest(name, known), line
-            )
+            self.problem(node, f"There is no fact '{name[:60]}'.", nearest(name, known), line)
         return spec
 
-    def _argument(
-        self, node: Node, kind: str, spec: FactSpec, operator: str
-    ) -> Argument | None:
+    def _argument(self, node: Node, kind: str, spec: FactSpec, operator: str) -> Argument | None:
         match kind:
             case "value":
                 return self.value(node, spec)
@@ -135,9 +125,7 @@ class Reader:
             case "pattern":
                 return self._pattern(node)
         if node.value is not True:
-            self.problem(
-                node, f"'{operator}' is followed by 'true'; wrap it in 'not' for less."
-            )
+            self.problem(node, f"'{operator}' is followed by 'true'; wrap it in 'not' for less.")
             return None
         return True
 
@@ -153,22 +141,16 @@ class Reader:
         if isinstance(node.value, list | dict) or not node.text.strip():
             self.problem(node, "The value is a text.")
             return None
-        number = isinstance(node.value, int | float) and not isinstance(
-            node.value, bool
-        )
+        number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
         if number and str(node.value) != node.text:
-            self.problem(
-                node, f"Put quotes around {node.text}: it is compared as text."
-            )
+            self.problem(node, f"Put quotes around {node.text}: it is compared as text.")
             return None
         if spec.choices and fold(node.text) not in map(fold, spec.choices):
             self.unknown(node, node.text, "choice", list(spec.choices))
             return None
         return node.text
 
-    def _values(
-        self, node: Node, spec: FactSpec, operator: str
-    ) -> tuple[str, ...] | None:
+    def _values(self, node: Node, spec: FactSpec, operator: str) -> tuple[str, ...] | None:
         items = node.value if isinstance(node.value, list) else [node]
         if not items:
             self.problem(node, f"'{operator}' needs at least one value.")

@@ -36,9 +36,7 @@ _EACH_ONLY = ("frequency", "cap", "time_frame", "decay")
 T = TypeVar("T")
 
 
-def _optional(
-    entries: dict[str, Node], key: str, read: Callable[[Node], T]
-) -> T | None:
+def _optional(entries: dict[str, Node], key: str, read: Callable[[Node], T]) -> T | None:
     return read(entries[key]) if key in entries else None
 
 
@@ -101,20 +99,12 @@ class RuleReader(ConditionReader):
         if entries is None:
             return None
         self.rule = self.identifier(entries, "a rule")
-        label = (
-            self.text(entries["label"], "'label'", 120) if "label" in entries else ""
-        )
+        label = self.text(entries["label"], "'label'", 120) if "label" in entries else ""
         when = self.criteria(entries["when"]) if "when" in entries else None
         gives = self._gives(node, entries)
         missing = self._missing(entries["missing"]) if "missing" in entries else None
-        if (
-            "missing" in entries
-            and isinstance(gives, Fixed | Each)
-            and not _reads_facts(when)
-        ):
-            self.problem(
-                entries["missing"], "'missing' has no meaning: this rule reads no fact."
-            )
+        if "missing" in entries and isinstance(gives, Fixed | Each) and not _reads_facts(when):
+            self.problem(entries["missing"], "'missing' has no meaning: this rule reads no fact.")
         if len(self.problems) > before or gives is None or label is None:
             return None
         label = label or self.rule.replace("_", " ").capitalize()
@@ -129,9 +119,7 @@ class RuleReader(ConditionReader):
         if "each" not in entries:
             for key in _EACH_ONLY:
                 if key in entries:
-                    self.problem(
-                        entries[key], f"'{key}' needs 'each': it counts engagements."
-                    )
+                    self.problem(entries[key], f"'{key}' needs 'each': it counts engagements.")
         if "otherwise" in entries and "by" not in entries:
             self.problem(entries["otherwise"], "'otherwise' needs 'by'.")
         if "points" not in entries:
@@ -141,9 +129,7 @@ class RuleReader(ConditionReader):
         if "by" in entries:
             return self._by(entries)
         if "when" not in entries:
-            self.problem(
-                node, "A rule needs 'when', 'each' or 'by': otherwise all leads get it."
-            )
+            self.problem(node, "A rule needs 'when', 'each' or 'by': otherwise all leads get it.")
         points = self.points(entries["points"], "'points'")
         return None if points is None else Fixed(points)
 
@@ -154,22 +140,16 @@ class RuleReader(ConditionReader):
             entries, "frequency", lambda n: self.whole(n, "'frequency'", 1, 10_000)
         )
         cap = _optional(entries, "cap", lambda n: self.points(n, "'cap'", MAX_LIMIT))
-        frame = _optional(
-            entries, "time_frame", lambda n: self.days(n, "'time_frame' (days)")
-        )
+        frame = _optional(entries, "time_frame", lambda n: self.days(n, "'time_frame' (days)"))
         half_life = _optional(entries, "decay", self._half_life)
         if cap is not None and cap <= 0:
-            self.problem(
-                entries["cap"], "'cap' is above 0; it holds for points taken away too."
-            )
+            self.problem(entries["cap"], "'cap' is above 0; it holds for points taken away too.")
         if pattern is None or points is None:
             return None
         return Each(pattern, points, frequency, cap, frame, half_life)
 
     def _half_life(self, node: Node) -> float | None:
-        entries = self.mapping(
-            node, ("half_life_days",), "'decay'", ("half_life_days",)
-        )
+        entries = self.mapping(node, ("half_life_days",), "'decay'", ("half_life_days",))
         if not entries:
             return None
         return self.days(entries["half_life_days"], "'half_life_days'")
@@ -188,9 +168,7 @@ class RuleReader(ConditionReader):
             return None
         self.facts_read.add(name.value)
         if spec.type in ("list", "date"):
-            self.problem(
-                name, f"'by' does not work on '{name.value}'; use 'when' instead."
-            )
+            self.problem(name, f"'by' does not work on '{name.value}'; use 'when' instead.")
             return None
         if not isinstance(table.value, dict) or not table.value:
             example = "from 10: 3" if spec.type == "number" else "value: 3"
@@ -219,9 +197,7 @@ class RuleReader(ConditionReader):
                 steps[start] = points
         return ByRange(fact, tuple(sorted(steps.items())), otherwise) if steps else None
 
-    def _choices(
-        self, fact: str, spec: FactSpec, table: Node, otherwise: int
-    ) -> ByChoice | None:
+    def _choices(self, fact: str, spec: FactSpec, table: Node, otherwise: int) -> ByChoice | None:
         found: dict[str | bool, int] = {}
         for key, node in table.items():
             line = table.key_lines.get(key)
@@ -231,9 +207,7 @@ class RuleReader(ConditionReader):
                 continue
             known = fold(value) if isinstance(value, str) else bool(value)
             if known in found:
-                self.problem(
-                    node, f"'{key}' is given twice (case does not matter).", line=line
-                )
+                self.problem(node, f"'{key}' is given twice (case does not matter).", line=line)
             found[known] = points
         possible: set[str | bool] = (
             {True, False} if spec.type == "flag" else set(map(fold, spec.choices))

@@ -55,9 +55,7 @@ class Rule:
     label: str
     gives: Fixed | Each | ByChoice | ByRange
     when: Condition | None = None
-    missing: int | None = (
-        None  # assumed while a fact is unknown; None = neutral midpoint
-    )
+    missing: int | None = None  # assumed while a fact is unknown; None = neutral midpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,7 @@ __all__ = [
 
 MAX_RULES = 2_000
 
-DEFAULT_RULES_TEXT = (
-    files("scoring").joinpath("default_rules.yaml").read_text(encoding="utf-8")
-)
+DEFAULT_RULES_TEXT = files("scoring").joinpath("default_rules.yaml").read_text(encoding="utf-8")
 
 
 def parse_rule_set(
@@ -70,14 +68,10 @@ def default_rule_set() -> RuleSet:
 
 def fact_catalogue(fields: Mapping[str, str] | None = None) -> Catalogue:
     """Every fact that rules may read; raises ValueError for a field of an unknown type."""
-    catalogue = {
-        name: FactSpec(fact_type) for name, fact_type in (fields or {}).items()
-    }
+    catalogue = {name: FactSpec(fact_type) for name, fact_type in (fields or {}).items()}
     for name, spec in catalogue.items():
         if spec.type not in FACT_TYPES:
-            raise ValueError(
-                f"field {name!r}: unknown type {spec.type!r}, use one of {FACT_TYPES}"
-            )
+            raise ValueError(f"field {name!r}: unknown type {spec.type!r}, use one of {FACT_TYPES}")
     for name, fact in FACTS.items():
         catalogue[name] = FactSpec(fact.type, tuple(fact.values))
     return catalogue
@@ -97,18 +91,10 @@ class _RuleSetReader(RuleReader):
         name = self.text(entries["name"], "'name'", 100) if "name" in entries else None
         if "bands" in entries:
             self.bands = self._bands(entries["bands"])
-        dimensions = (
-            self._dimensions(entries["dimensions"]) if "dimensions" in entries else ()
-        )
-        suppressions = self._list(
-            entries.get("suppress"), "'suppress'", self._suppression
-        )
-        disqualifiers = self._list(
-            entries.get("disqualify"), "'disqualify'", self._disqualifier
-        )
-        next_steps = self._list(
-            entries.get("next_steps"), "'next_steps'", self._next_step
-        )
+        dimensions = self._dimensions(entries["dimensions"]) if "dimensions" in entries else ()
+        suppressions = self._list(entries.get("suppress"), "'suppress'", self._suppression)
+        disqualifiers = self._list(entries.get("disqualify"), "'disqualify'", self._disqualifier)
+        next_steps = self._list(entries.get("next_steps"), "'next_steps'", self._next_step)
         if self.problems or name is None:
             return None
         document = canonical_text(root)
@@ -119,9 +105,7 @@ class _RuleSetReader(RuleReader):
             suppressions=suppressions,
             disqualifiers=disqualifiers,
             next_steps=next_steps,
-            fact_types=tuple(
-                (fact, self.catalogue[fact].type) for fact in sorted(self.facts_read)
-            ),
+            fact_types=tuple((fact, self.catalogue[fact].type) for fact in sorted(self.facts_read)),
             document=document,
             hash=hashlib.sha256(document.encode()).hexdigest(),
         )
@@ -129,9 +113,10 @@ class _RuleSetReader(RuleReader):
     def _list(
         self, node: Node | None, what: str, read: Callable[[Node], T | None]
     ) -> tuple[T, ...]:
-        items = (self.items(node, what) or []) if node else []
+        if node is None:
+            return ()
+        items = self.items(node, what) or []
         if len(items) > MAX_RULES:
-            assert node is not None
             self.problem(
                 node,
                 f"{what} has {len(items):,} entries; at most {MAX_RULES:,} are read.",
@@ -148,9 +133,7 @@ class _RuleSetReader(RuleReader):
     def _bands(self, node: Node) -> tuple[Band, ...]:
         before = len(self.problems)
         if not isinstance(node.value, dict) or not node.value:
-            self.problem(
-                node, "'bands' is a mapping such as 'hot: {label: Hot, from: 70}'."
-            )
+            self.problem(node, "'bands' is a mapping such as 'hot: {label: Hot, from: 70}'.")
             return DEFAULT_BANDS
         found = [self._band(key, child) for key, child in node.items()]
         bands = sorted((b for b in found if b is not None), key=lambda b: -b.threshold)
@@ -166,9 +149,7 @@ class _RuleSetReader(RuleReader):
 
     def _band(self, key: str, node: Node) -> Band | None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", key):
-            self.problem(
-                node, "The name of a band is lower-case letters, digits and _."
-            )
+            self.problem(node, "The name of a band is lower-case letters, digits and _.")
         entries = self.mapping(node, ("label", "from", "leave_at"), "A band", ("from",))
         if entries is None or "from" not in entries:
             return None
@@ -178,23 +159,17 @@ class _RuleSetReader(RuleReader):
             if "leave_at" in entries
             else None
         )
-        label = (
-            self.text(entries["label"], "'label'", 40) if "label" in entries else None
-        )
+        label = self.text(entries["label"], "'label'", 40) if "label" in entries else None
         if threshold is None:
             return None
-        return Band(
-            key, label or key.replace("_", " ").capitalize(), threshold, leave_at
-        )
+        return Band(key, label or key.replace("_", " ").capitalize(), threshold, leave_at)
 
     def _band_limits(self, node: Node, band: Band, lower: Band) -> None:
         if band.threshold == lower.threshold:
-            self.problem(
-                node, f"The bands {band.key} and {lower.key} start at the same score."
-            )
+            self.problem(node, f"The bands {band.key} and {lower.key} start at the same score.")
         leave_at = band.leave_at
         if leave_at is not None and not lower.threshold < leave_at <= band.threshold:
-            message = f"'leave_at' of {band.key} lies above the start of {lower.key} and not above its own."
+            message = f"'leave_at' of {band.key} is above the start of {lower.key}, up to its own."
             self.problem(node, message)
 
     def _milli(self, node: Node, what: str, low: float, high: float) -> int | None:
@@ -207,26 +182,18 @@ class _RuleSetReader(RuleReader):
     def _dimensions(self, node: Node) -> tuple[Dimension, ...]:
         entries = self.mapping(node, DIMENSIONS, "'dimensions'") or {}
         found = tuple(
-            self._dimension(name, entries[name])
-            for name in DIMENSIONS
-            if name in entries
+            self._dimension(name, entries[name]) for name in DIMENSIONS if name in entries
         )
         known = [dimension for dimension in found if dimension is not None]
-        count = sum(
-            len(group.rules) for dimension in known for group in dimension.groups
-        )
+        count = sum(len(group.rules) for dimension in known for group in dimension.groups)
         if isinstance(node.value, dict) and not node.value:
-            self.problem(
-                node, f"'dimensions' has at least one of {listed(DIMENSIONS)}."
-            )
+            self.problem(node, f"'dimensions' has at least one of {listed(DIMENSIONS)}.")
         if count > MAX_RULES:
             self.problem(node, f"{count:,} rules; at most {MAX_RULES:,} are read.")
         return tuple(known)
 
     def _dimension(self, name: str, node: Node) -> Dimension | None:
-        entries = self.mapping(
-            node, ("min", "max", "groups"), "A dimension", ("groups",)
-        )
+        entries = self.mapping(node, ("min", "max", "groups"), "A dimension", ("groups",))
         if entries is None:
             return None
         low, high = self._limits(node, entries)
@@ -237,17 +204,13 @@ class _RuleSetReader(RuleReader):
             self.problem(node, message + f"more than its 'max' of {points_text(high)}.")
         return Dimension(name, low, high, groups)
 
-    def _limits(
-        self, node: Node, entries: dict[str, Node]
-    ) -> tuple[int | None, int | None]:
+    def _limits(self, node: Node, entries: dict[str, Node]) -> tuple[int | None, int | None]:
         low, high = (
             self.points(entries[key], f"'{key}'", MAX_LIMIT) if key in entries else None
             for key in ("min", "max")
         )
         if low is not None and high is not None and low > high:
-            self.problem(
-                node, f"'min' {points_text(low)} is above 'max' {points_text(high)}."
-            )
+            self.problem(node, f"'min' {points_text(low)} is above 'max' {points_text(high)}.")
         return low, high
 
     def _group(self, node: Node) -> Group | None:
@@ -257,21 +220,13 @@ class _RuleSetReader(RuleReader):
             return None
         group_id = self.identifier(entries, "a group")
         if group_id in (*DIMENSIONS, "score"):
-            self.problem(
-                entries["id"], f"The id '{group_id}' is a word of the language."
-            )
-        label = (
-            self.text(entries["label"], "'label'", 80) if "label" in entries else None
-        )
+            self.problem(entries["id"], f"The id '{group_id}' is a word of the language.")
+        label = self.text(entries["label"], "'label'", 80) if "label" in entries else None
         low, high = self._limits(node, entries)
         rules = self._list(entries.get("rules"), "'rules'", self.read_rule)
-        return Group(
-            group_id, label or group_id.replace("_", " ").capitalize(), low, high, rules
-        )
+        return Group(group_id, label or group_id.replace("_", " ").capitalize(), low, high, rules)
 
-    def _named(
-        self, node: Node, extra: tuple[str, ...], what: str
-    ) -> dict[str, Node] | None:
+    def _named(self, node: Node, extra: tuple[str, ...], what: str) -> dict[str, Node] | None:
         keys = ("id", "when", "reason", *extra)
         entries = self.mapping(node, keys, what.capitalize(), keys)
         if entries is None:
@@ -311,9 +266,7 @@ class _RuleSetReader(RuleReader):
         keys = [band.key for band in self.bands]
         wanted: list[str] = []
         band = entries.get("band")
-        for item in (
-            (band.value if isinstance(band.value, list) else [band]) if band else []
-        ):
+        for item in (band.value if isinstance(band.value, list) else [band]) if band else []:
             wanted.append(item.text)
             if item.text not in keys:
                 self.unknown(item, item.text, "band", keys)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from scoring.compiling import Events, ages_of, decayed, rounded
+from scoring.arithmetic import decayed, rounded
+from scoring.compiling import Events, ages_of
 from scoring.criteria import Condition, EngagementTest, FactTest, Silence, leaves
 from scoring.inputs import GROWING_FACTS, Timed
 from scoring.operators import Value, days_us
@@ -66,12 +67,10 @@ def _leaf_check(leaf: FactTest | EngagementTest | Silence) -> _Check | None:
         ages = ages_of(leaf.pattern, leaf.within_days)
         return lambda values, events: bool(ages(events))
     if leaf.type == "date" and leaf.operator in ("within_days", "older_than_days"):
-        assert isinstance(leaf.argument, int | float)
-        return _below(leaf.fact, days_us(leaf.argument))
+        days = leaf.argument
+        return _below(leaf.fact, days_us(days)) if isinstance(days, int | float) else None
     if leaf.fact in GROWING_FACTS and leaf.type == "number":
-        argument = (
-            leaf.argument if isinstance(leaf.argument, tuple) else (leaf.argument,)
-        )
+        argument = leaf.argument if isinstance(leaf.argument, tuple) else (leaf.argument,)
         limits = [limit for limit in argument if isinstance(limit, int | float)]
         if leaf.operator in ("is_known", "is_unknown") or not limits:
             return None
@@ -92,9 +91,7 @@ def _below(fact: str, limit: float) -> _Check:
 
 
 def _each_check(each: Each) -> list[_Check]:
-    if not each.points or (
-        each.half_life_days is None and each.time_frame_days is None
-    ):
+    if not each.points or (each.half_life_days is None and each.time_frame_days is None):
         return []
     ages = ages_of(each.pattern, each.time_frame_days)
     half_life_us = None if each.half_life_days is None else days_us(each.half_life_days)

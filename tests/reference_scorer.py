@@ -59,9 +59,7 @@ class Lead:
 
 
 def days_old(moment: datetime, now: datetime) -> Decimal:
-    return Decimal((now - moment) // timedelta(microseconds=1)) / Decimal(
-        86_400_000_000
-    )
+    return Decimal((now - moment) // timedelta(microseconds=1)) / Decimal(86_400_000_000)
 
 
 def truth(condition: Mapping[str, Any], lead: Lead, bounds: bool) -> bool | None:
@@ -88,7 +86,7 @@ def part(key: str, wanted: Any, lead: Lead, bounds: bool) -> bool | None:
     if key == "engagement":
         count = len(matching(wanted, lead, wanted.get("within_days")))
         limits = wanted.get("count", {"at_least": 1})
-        return limits.get("at_least", 0) <= count <= limits.get("at_most", math.inf)
+        return bool(limits.get("at_least", 0) <= count <= limits.get("at_most", math.inf))
     if key == "silence":
         kinds = wanted.get("kind", [k for k in KINDS if k not in PASSIVE])
         return not matching({"kind": kinds}, lead, wanted["days"])
@@ -97,7 +95,7 @@ def part(key: str, wanted: Any, lead: Lead, bounds: bool) -> bool | None:
 
 def fact_test(
     name: str, operator: str, arg: Any, lead: Lead, bounds: bool
-) -> bool | None:
+) -> bool | None:  # one case for each operator
     known = name in lead.facts
     if operator in ("is_known", "is_unknown"):
         if not known and bounds:
@@ -137,25 +135,19 @@ def fact_test(
         case "is_false":
             return value is False
         case "within_days":
-            return 0 <= days_old(value, lead.now) <= arg
+            return bool(0 <= days_old(value, lead.now) <= arg)
         case "older_than_days":
-            return days_old(value, lead.now) > arg
+            return bool(days_old(value, lead.now) > arg)
     raise AssertionError(operator)
 
 
-def matching(
-    pattern: Mapping[str, Any], lead: Lead, within: float | None
-) -> list[Decimal]:
+def matching(pattern: Mapping[str, Any], lead: Lead, within: float | None) -> list[Decimal]:
     """Ages in days, oldest first."""
     kinds = pattern["kind"] if isinstance(pattern["kind"], list) else [pattern["kind"]]
     ages = []
     for event in lead.events:
         age = days_old(event.occurred_at, lead.now)
-        if (
-            event.kind not in kinds
-            or age < 0
-            or (within is not None and age > Decimal(within))
-        ):
+        if event.kind not in kinds or age < 0 or (within is not None and age > Decimal(within)):
             continue
         if "url" in pattern:
             url = event.detail.get("url", "").lower()
@@ -190,9 +182,7 @@ def ungated(rule: Mapping[str, Any], lead: Lead) -> tuple[int | None, int, int]:
             for age in counted:
                 share = Decimal(1)
                 if "decay" in rule:
-                    share = Decimal(2) ** (
-                        -age / Decimal(rule["decay"]["half_life_days"])
-                    )
+                    share = Decimal(2) ** (-age / Decimal(rule["decay"]["half_life_days"]))
                 total += milli(points) * share
         number = off_grid(total)
         if "cap" in rule:
@@ -202,7 +192,7 @@ def ungated(rule: Mapping[str, Any], lead: Lead) -> tuple[int | None, int, int]:
         return milli(points), milli(points), milli(points)
     other = rule.get("otherwise", 0)
     if rule["by"] not in lead.facts:
-        possible = list(points.values()) + [other]
+        possible = [*points.values(), other]
         if rule["by"] == "email_kind" and set(points) == set(EMAIL_KINDS):
             possible.remove(other)
         return None, milli(min(possible)), milli(max(possible))
@@ -227,11 +217,7 @@ def rule_points(rule: Mapping[str, Any], lead: Lead) -> tuple[int, int, int, boo
         low, high = min(low, 0), max(high, 0)
     missing = rule.get("missing", "neutral")
     declared = (
-        0
-        if missing == "zero"
-        else None
-        if missing == "neutral"
-        else milli(missing["points"])
+        0 if missing == "zero" else None if missing == "neutral" else milli(missing["points"])
     )
     settled = may_hold is False or (may_hold is True and points is not None)
     if declared is not None and not settled:
@@ -260,9 +246,7 @@ def answer(
     now: datetime,
 ) -> Answer:
     """The score of one lead."""
-    ordered = sorted(
-        {e.key: e for e in engagements}.values(), key=lambda e: (e.occurred_at, e.key)
-    )
+    ordered = sorted({e.key: e for e in engagements}.values(), key=lambda e: (e.occurred_at, e.key))
     lead = Lead({name: fact.value for name, fact in facts.items()}, ordered, now)
     for entry in document.get("suppress", []):
         if truth(entry["when"], lead, False) is True:
@@ -340,15 +324,11 @@ _kinds = st.lists(st.sampled_from(KINDS), min_size=1, max_size=2, unique=True)
 _size = st.integers(0, 60)
 
 
-def _pair(
-    name: str, operator: str, argument: st.SearchStrategy[Any]
-) -> st.SearchStrategy[Any]:
+def _pair(name: str, operator: str, argument: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return argument.map(lambda value: {name: {operator: value}})
 
 
-_email_kinds = st.lists(
-    st.sampled_from(EMAIL_KINDS), min_size=1, max_size=3, unique=True
-)
+_email_kinds = st.lists(st.sampled_from(EMAIL_KINDS), min_size=1, max_size=3, unique=True)
 _pattern = st.fixed_dictionaries(
     {"kind": _kinds}, optional={"url": _words.map(lambda words: {"contains": words})}
 )
@@ -408,9 +388,7 @@ def conditions(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-_missing = st.sampled_from(["neutral", "zero"]) | _points.map(
-    lambda points: {"points": points}
-)
+_missing = st.sampled_from(["neutral", "zero"]) | _points.map(lambda points: {"points": points})
 
 
 @st.composite
@@ -426,9 +404,7 @@ def rules(draw: st.DrawFn, leaves: st.SearchStrategy[Any]) -> dict[str, Any]:
     if shape == "choice":
         rule["by"] = "email_kind"
         rule["points"] = draw(
-            st.dictionaries(
-                st.sampled_from(EMAIL_KINDS), _points, min_size=1, max_size=6
-            )
+            st.dictionaries(st.sampled_from(EMAIL_KINDS), _points, min_size=1, max_size=6)
         )
     elif shape == "range":
         rule["by"] = "size"
@@ -452,9 +428,7 @@ def rules(draw: st.DrawFn, leaves: st.SearchStrategy[Any]) -> dict[str, Any]:
     return rule
 
 
-_limits = st.sampled_from(
-    [{}, {"max": 12}, {"min": -5, "max": 20}, {"min": 3}, {"max": 30.5}]
-)
+_limits = st.sampled_from([{}, {"max": 12}, {"min": -5, "max": 20}, {"min": 3}, {"max": 30.5}])
 
 
 @st.composite
@@ -464,18 +438,17 @@ def documents(
     """A whole rule document that has no problems."""
     count = 0
     dimensions: dict[str, Any] = {}
-    for name in draw(
-        st.sampled_from([("fit",), ("fit", "engagement"), ("engagement", "intent")])
-    ):
-        groups = []
+    for name in draw(st.sampled_from([("fit",), ("fit", "engagement"), ("engagement", "intent")])):
+        groups: list[Any] = []
         for _ in range(draw(st.integers(1, 2))):
             entries = []
             for rule in draw(st.lists(rules(leaves), min_size=1, max_size=4)):
                 count += 1
-                entries.append({"id": f"r{count}"} | rule)
+                entries.append({"id": f"r{count}", **rule})
             count += 1
-            groups.append({"id": f"g{count}", "rules": entries} | draw(_limits))
-        dimensions[name] = {"groups": groups} | draw(st.sampled_from([{}, {"max": 60}]))
+            group: dict[str, Any] = {"id": f"g{count}", "rules": entries}
+            groups.append({**group, **draw(_limits)})
+        dimensions[name] = {"groups": groups, **draw(st.sampled_from([{}, {"max": 60}]))}
     condition = conditions(leaves)
     some = st.lists(condition, max_size=2)
     return {
@@ -507,9 +480,7 @@ _VALUES: dict[str, Callable[[random.Random], Any]] = {
     "vip": lambda r: r.random() < 0.5,
     "plan": lambda r: r.choice(["Alpha", "beta", "GAMMA al", "delta"]),
     "tags": lambda r: tuple(r.sample(WORDS, r.randint(0, 3))),
-    "started": lambda r: (
-        NOW - timedelta(seconds=r.choice([0, 86_400, r.randint(-(10**6), 10**8)]))
-    ),
+    "started": lambda r: NOW - timedelta(seconds=r.choice([0, 86_400, r.randint(-(10**6), 10**8)])),
 }
 _AGES = (0, 86_400, 7 * 86_400, 30 * 86_400)
 
@@ -530,9 +501,7 @@ def engagements(source: random.Random) -> list[Engagement]:
             key=f"e{i}",
             kind=source.choice(KINDS),
             occurred_at=NOW
-            - timedelta(
-                seconds=source.choice([*_AGES, source.randint(-86_400, 60 * 86_400)])
-            ),
+            - timedelta(seconds=source.choice([*_AGES, source.randint(-86_400, 60 * 86_400)])),
             record=RECORD,
             detail={"url": source.choice(["/Alpha", "/beta/GAMMA", "/"])},
         )
