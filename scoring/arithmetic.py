@@ -44,9 +44,13 @@ class Sum(NamedTuple):
     low: int
     high: int
 
+    def clipped(self, low: int | None, high: int | None) -> Sum:
+        """All three within a limit: bounds of the whole are the limited bounds of the parts."""
+        return Sum(*(clip(number, low, high) for number in self))
+
 
 class Total:
-    """A running sum of points and bounds, closed by a limit."""
+    """A running sum of points and bounds."""
 
     __slots__ = ("high", "low", "points")
 
@@ -54,13 +58,11 @@ class Total:
         self.points = self.low = self.high = 0
 
     def add(self, points: int, low: int, high: int) -> None:
+        """Add one part."""
         self.points += points
         self.low += low
         self.high += high
 
     def clipped(self, low: int | None, high: int | None) -> Sum:
-        return Sum(
-            clip(self.points, low, high),
-            clip(self.low, low, high),
-            clip(self.high, low, high),
-        )
+        """The sum within a limit."""
+        return Sum(self.points, self.low, self.high).clipped(low, high)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from scoring.arithmetic import Sum, Total
 from scoring.bands import band_after
@@ -16,6 +17,7 @@ from scoring.compiling import (
     FALSE,
     TRUE,
     Events,
+    Given,
     Gives,
     Truth,
     Values,
@@ -201,41 +203,18 @@ class Scorer:
     ) -> Sum:
         total = Total()
         for group, rules in groups:
-            inside = Total()
+            points = low = high = 0
             for rule, gives in rules:
-                points, low, high, known, count, newest_us = gives(values, events)
-                inside.add(points, low, high)
-                if points or not known:
-                    label = (
-                        unknown_label(rule.label)
-                        if not known
-                        else times_label(rule.label, count, newest_us)
-                        if count
-                        else _fact_label(rule, facts)
-                    )
-                    rows.append(
-                        Contribution(
-                            rule.id,
-                            "rule",
-                            dimension.id,
-                            group.id,
-                            points,
-                            label,
-                            known,
-                        )
-                    )
-            part = inside.clipped(group.low, group.high)
-            if part.points != inside.points:
-                rows.append(
-                    _limit(
-                        group.id,
-                        dimension.id,
-                        group.id,
-                        group.label,
-                        part.points,
-                        inside.points,
-                    )
-                )
+                given = gives(values, events)
+                points += given.points
+                low += given.low
+                high += given.high
+                if given.points or not given.known:
+                    rows.append(_row(rule, dimension.id, group.id, given, facts))
+            part = Sum(points, low, high).clipped(group.low, group.high)
+            if part.points != points:
+                label = group.label
+                rows.append(_limit(group.id, dimension.id, group.id, label, part.points, points))
             total.add(*part)
         result = total.clipped(dimension.low, dimension.high)
         if result.points != total.points:
@@ -312,11 +291,22 @@ class Scorer:
         )
 
 
-def _fact_label(rule: Rule, facts: Facts) -> str:
-    gives = rule.gives
-    if isinstance(gives, ByChoice | ByRange) and gives.fact in facts:
-        return value_label(rule.label, facts[gives.fact].value)
-    return rule.label
+#: Rows whose words do not depend on engagements recur from lead to lead; they never change.
+_recurring = lru_cache(maxsize=4_096)(Contribution)
+
+
+def _row(rule: Rule, dimension: str, group: str, given: Given, facts: Facts) -> Contribution:
+    points, _, _, known, count, newest_us = given
+    if not known:
+        label = unknown_label(rule.label)
+    elif count:
+        label = times_label(rule.label, count, newest_us)
+        return Contribution(rule.id, "rule", dimension, group, points, label)
+    elif isinstance(rule.gives, ByChoice | ByRange) and rule.gives.fact in facts:
+        label = value_label(rule.label, facts[rule.gives.fact].value)
+    else:
+        label = rule.label
+    return _recurring(rule.id, "rule", dimension, group, points, label, known)
 
 
 def _limit(

@@ -68,8 +68,14 @@ def top_reasons(contributions: Iterable[Contribution], n: int = 3) -> tuple[str,
 
     What was only assumed is not a reason, nor is what a limit took back.
     """
-    known = [c for c in contributions if c.known and c.kind == "rule"]
-    disqualified = [c for c in contributions if c.rule.startswith("disqualifier:")]
+    known: list[Contribution] = []
+    disqualified: list[Contribution] = []
+    for contribution in contributions:
+        if contribution.kind == "rule":
+            if contribution.known:
+                known.append(contribution)
+        elif contribution.rule.startswith("disqualifier:"):
+            disqualified.append(contribution)
     best = sorted((c for c in known if c.points > 0), key=lambda c: -c.points)[:n]
     worst = sorted((c for c in known if c.points < 0), key=lambda c: c.points)[:n]
     return tuple(contribution_text(c) for c in [*disqualified, *best, *worst])

@@ -428,7 +428,9 @@ def rules(draw: st.DrawFn, leaves: st.SearchStrategy[Any]) -> dict[str, Any]:
     return rule
 
 
-_limits = st.sampled_from([{}, {"max": 12}, {"min": -5, "max": 20}, {"min": 3}, {"max": 30.5}])
+_limits: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {"max": 12}, {"min": -5, "max": 20}, {"min": 3}, {"max": 30.5}]
+)
 
 
 @st.composite
@@ -447,7 +449,8 @@ def documents(
                 entries.append({"id": f"r{count}", **rule})
             count += 1
             group: dict[str, Any] = {"id": f"g{count}", "rules": entries}
-            groups.append({**group, **draw(_limits)})
+            limits: dict[str, Any] = draw(_limits)
+            groups.append(group | limits)
         dimensions[name] = {"groups": groups, **draw(st.sampled_from([{}, {"max": 60}]))}
     condition = conditions(leaves)
     some = st.lists(condition, max_size=2)
