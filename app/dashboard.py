@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from data.store import Store
 
 from app.routes import routes
-from app.settings import Settings
+from app.settings import Settings, load_settings
+from data.store import Store
 from pages.colours import theme_options
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ _serving: Settings | None = None
 
 def settings_in_force() -> Settings:
     """What `serve` was given; the environment's settings when nothing is being served (tests)."""
-    return _serving or Settings()
+    return _serving or load_settings()
 
 
 def open_store() -> Store:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
-from data.store import Store
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from data import metrics
+from data.store import Store
 
 #: A heartbeat older than this means that nothing is being scored.
 WORKER_STALE_SECONDS = 60.0
@@ -52,7 +52,8 @@ def health(store: Callable[[], Store], now: Clock) -> tuple[dict[str, Any], int]
     try:
         moment = now()
         opened = store()
-        body["database"] = opened.check()
+        # Its short form: the rest is for `leadlight doctor`, not for whoever can reach this port.
+        body["database"] = opened.check().split(":")[0]
         if body["database"] != "ok":
             return body | {"status": "database"}, 503
         age = metrics.worker_age_seconds(opened, moment)
@@ -100,7 +101,7 @@ class _Leadlight(Collector):
         )
         yield _gauge(
             "coverage_ratio",
-            "Share of leads that have a score or an open exception.",
+            "Share of leads that have a score or a reason to have none.",
             (),
             coverage.percent / 100,
         )
@@ -118,7 +119,8 @@ class _Leadlight(Collector):
             labels=("stage", "quantile"),
         )
         leads: dict[str, float] = {}
-        for stage, row in latency.overall.items():
+        for name, row in latency.overall.items():
+            stage = name.replace("→", "_to_")
             leads[stage] = row.n
             for quantile, value in (("0.5", row.p50), ("0.95", row.p95), ("0.99", row.p99)):
                 if value is not None:

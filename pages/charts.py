@@ -246,31 +246,40 @@ def history_chart(
     return figure
 
 
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """How long it took in one time bucket, in seconds, over `n` leads."""
+
+    start: datetime
+    p50: float
+    p95: float
+    p99: float
+    n: int
+
+
 def latency_chart(
-    rows: Sequence[tuple[datetime, float | None, float | None, float | None, int]],
-    colours: Palette,
-    *,
-    target_seconds: float,
+    rows: Sequence[Quantiles], colours: Palette, *, target_seconds: float
 ) -> go.Figure:
-    """p50, p95, p99 in seconds per time bucket and the target; rows (start, p50, p95, p99, n)."""
+    """p50, p95 and p99 in seconds per time bucket, with the target once it is near."""
     figure = go.Figure()
-    known = [row for row in rows if row[1] is not None]
-    most = max((row[3] or 0.0 for row in known), default=0.0)
-    for place, name in ((3, "p99"), (2, "p95"), (1, "p50")):
-        colour = colours.series[3 - place]
+    most = max((row.p99 for row in rows), default=0.0)
+    lines = (
+        ("p99", [row.p99 for row in rows], "dot"),
+        ("p95", [row.p95 for row in rows], "dash"),
+        ("p50", [row.p50 for row in rows], "solid"),
+    )
+    for (name, values, dash), colour in zip(lines, colours.series, strict=True):
         figure.add_trace(
             go.Scatter(
-                x=[row[0] for row in known],
-                y=[row[place] for row in known],
+                x=[row.start for row in rows],
+                y=values,
                 name=name,
-                mode="lines+markers" if len(known) < 40 else "lines",
-                line={
-                    "color": colour,
-                    "width": 2,
-                    "dash": {3: "dot", 2: "dash", 1: "solid"}[place],
-                },
+                mode="lines+markers" if len(rows) < 40 else "lines",
+                line={"color": colour, "width": 2, "dash": dash},
                 marker={"size": 5},
-                customdata=[[words.duration(row[place]), row[4]] for row in known],
+                customdata=[
+                    [words.duration(value), row.n] for value, row in zip(values, rows, strict=True)
+                ],
                 hovertemplate=f"<b>{name} %{{customdata[0]}}</b> of %{{customdata[1]}} leads"
                 "<br>%{x|%-d %b, %H:%M}<extra></extra>",
             )

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
-from data.store import Store
 
 from data import metrics
+from data.store import Store
 from pages import words
 from pages.charts import BandLine
 from pages.colours import BAND_BADGES, BadgeColour, Palette, palette

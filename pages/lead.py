@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from data.metrics import LeadDetail
-from data.store import Store
 
 from data import metrics
+from data.metrics import LeadDetail
+from data.store import Store
 from pages import charts, frame, words
 from pages.frame import Bands, Clock, Links
 from scoring.problems import PROBLEM_KINDS
@@ -198,11 +198,18 @@ def _unscored(detail: LeadDetail) -> None:
 
 
 def _why(detail: LeadDetail, bands: Bands) -> None:
-    if detail.score is None:
+    if detail.score is None or detail.score_value is None:
         return
     colours = frame.colours()
     with st.container(border=True):
         st.subheader("Why this score", anchor=False)
+        if sum(item.points for item in detail.contributions) != detail.score_value:
+            st.error(
+                f"The stored reasons of lead {detail.id} do not add up to its score. This is a "
+                "defect of Leadlight: please report it. The next scoring run replaces both.",
+                icon=":material/bug_report:",
+            )
+            return
         st.caption(
             f"Every point, from 0 to {words.points(detail.score)}. "
             "Teal raises, magenta lowers; hatched grey counts an unknown fact with its neutral "

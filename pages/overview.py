@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
-from data.store import Store
 
 from data import metrics
+from data.store import Store
 from pages import charts, frame, words
 from pages.colours import BadgeColour
 from pages.frame import Clock, Links
@@ -35,6 +35,7 @@ JOB_STATES = {
 CONNECTION_STATES: dict[str, tuple[str, str, BadgeColour]] = {
     "new": ("not checked yet", "hourglass_empty", "gray"),
     "ready": ("connected", "check_circle", "green"),
+    "waiting": ("waiting", "schedule", "gray"),
     "degraded": ("limited", "warning", "orange"),
     "auth_failed": ("sign-in refused", "key_off", "red"),
 }
@@ -113,7 +114,11 @@ def _measures(
             "Coverage",
             words.percent(coverage.percent) if coverage.leads else "–",
             words.many(coverage.leads, "lead"),
-            "Leads that have a score, or an open exception with a reason.",
+            (
+                "Leads that have a score, or are left unscored on purpose. Without one: "
+                f"{words.count(coverage.in_exception)} with an open exception, "
+                f"{words.count(coverage.unscored)} waiting."
+            ),
         ),
         _conversion_card(conversion),
         _enrichment_card(enrichment),
@@ -178,7 +183,9 @@ def _latency(latency: metrics.Latency, period: str) -> None:
         )
         zone = frame.zone()
         rows = [
-            (point.bucket_start.astimezone(zone), point.p50, point.p95, point.p99, point.n)
+            charts.Quantiles(
+                point.bucket_start.astimezone(zone), point.p50, point.p95, point.p99, point.n
+            )
             for point in latency.points
             if point.stage == "created→written"
         ]

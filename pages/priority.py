@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from data.metrics import FilterChoices, PriorityFilter, PriorityPage, PriorityRow
-from data.store import Store
 from pandas.io.formats.style import Styler
 
 from data import metrics
+from data.metrics import FilterChoices, PriorityFilter, PriorityPage, PriorityRow
+from data.store import Store
 from pages import frame, words
 from pages.frame import Bands, Clock, Links
 
@@ -253,7 +253,7 @@ def _fetch(store: Store, wanted: PriorityFilter, now: datetime) -> PriorityPage:
 
 
 def _table(page: PriorityPage, bands: Bands) -> None:
-    first = page.rows[0].rank if page.rows else 0
+    first = (_page_number() - 1) * PER_PAGE + 1
     st.session_state[_STATE + "ids"] = [row.lead_id for row in page.rows]
     st.dataframe(
         _cells(page.rows, bands),
