@@ -276,6 +276,41 @@ def test_what_has_not_happened_yet_does_not_count() -> None:
     assert engine.score({}, [future], NOW + timedelta(days=2)).value == 2_000
 
 
+@pytest.mark.parametrize(
+    ("count", "passing"),
+    [
+        ({"exactly": 2}, [2]),
+        ({"exactly": 0}, [0]),
+        ({"between": [1, 2]}, [1, 2]),
+        ({"at_most": 1}, [0, 1]),
+        ({"at_least": 1, "at_most": 2}, [1, 2]),
+        ({"at_least": 3}, [3]),
+    ],
+)
+def test_engagements_are_counted_as_asked(count: dict[str, Any], passing: list[int]) -> None:
+    rule = {"when": {"engagement": {"kind": "page_visit", "count": count}}, "points": 5}
+    engine = scorer(one_group(rule))
+    visits = [event("page_visit", days) for days in (1, 2, 3)]
+    assert [n for n in range(4) if engine.score({}, visits[:n], NOW).value] == passing
+
+
+@pytest.mark.parametrize(
+    ("test", "value"),
+    [
+        ("/pricing", 1_000),
+        (["/pricing", "/demo"], 2_000),
+        ({"not_in": ["/pricing"]}, 1_000),
+        ({"starts_with": "/", "ends_with": "o"}, 1_000),
+        ({"matches": "^/(pricing|demo)$"}, 2_000),
+    ],
+)
+def test_a_detail_that_is_absent_fails_every_test_on_it(test: Any, value: int) -> None:
+    engine = scorer(one_group({"each": {"kind": "page_visit", "url": test}, "points": 1}))
+    visits = [event("page_visit", 1, url="/pricing"), event("page_visit", 2, url="/DEMO")]
+    visits.append(event("page_visit", 3, campaign="spring"))
+    assert engine.score({}, visits, NOW).value == value
+
+
 def test_silence_looks_at_what_the_person_did() -> None:
     engine = scorer(one_group({"when": {"silence": {"days": 30}}, "points": 5}))
     assert engine.score({}, [event("email_sent", 1)], NOW).value == 5_000

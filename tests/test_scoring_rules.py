@@ -55,6 +55,10 @@ def messages(rule: dict[str, Any], **more: Any) -> str:
     return " ".join(map(str, problems(with_rule(rule, **more), plan="text", started="date")))
 
 
+def counted(count: Any) -> dict[str, Any]:
+    return {"when": {"engagement": {"kind": "email_open", "count": count}}, "points": 1}
+
+
 def small() -> RuleSet:
     rule_set, found = parse_rule_set(SMALL)
     assert rule_set is not None, found
@@ -225,6 +229,25 @@ def test_every_problem_is_reported_at_once() -> None:
             },
             "exclude each other",
         ),
+        (counted({"exactly": 1, "at_most": 3}), "takes one of these"),
+        (counted({"between": [2, 1]}), "starts at 2 but ends"),
+        (counted({"between": [0.5, 1]}), "A count is a whole number"),
+        (counted({"at_least": 1.5}), "is a whole number"),
+        (counted(3), "'count' is a mapping"),
+        ({"when": {"engagement": "email_open"}, "points": 1}, "An engagement is a mapping"),
+        ({"each": {"kind": "page_visit", "url": {}}, "points": 1}, "Say what 'url' must be"),
+        ({"each": {"kind": "page_visit", "url": {"in": []}}, "points": 1}, "at least one value"),
+        ({"when": {"fact": ["x"], "equals": 1}, "points": 1}, "'fact' is the name of a fact"),
+        ({"when": {"all": "x"}, "points": 1}, "'all' is a list"),
+        ({"when": {"employees": {"between": [1]}}, "points": 1}, "needs two numbers"),
+        ({"when": {"plan": {"equals": ["x"]}}, "points": 1}, "The value is a text"),
+        ({"by": "employees", "each": {"kind": "page_visit"}, "points": 1}, "not both"),
+        ({"by": ["x"], "points": {"a": 1}}, "'by' is the name of a fact"),
+        ({"by": "seniority", "points": {"VP": 1, "vp": 2}}, "given twice"),
+        ({"when": {"plan": "x"}, "otherwise": 2, "points": 1}, "'otherwise' needs 'by'"),
+        ({"when": {"plan": "\ud83d"}, "points": 1}, "not text"),
+        ({"when": {("a", "b"): "x"}, "points": 1}, "single word or text"),
+        ({"when": {"plan": object()}, "points": 1}, "Only text, finite numbers"),
         ({"when": {"silence": {"kind": "email_open"}}, "points": 1}, "needs 'days'"),
         (
             {"id": "Big Rule", "when": {"plan": "x"}, "points": 1},
@@ -357,6 +380,15 @@ def test_a_fact_named_like_a_word_of_the_language_can_be_asked() -> None:
     rule_set, found = parse_rule_set(with_rule(rule), fields={"all": "text"})
     assert rule_set is not None, found
     assert rule_set.fact_types == (("all", "text"),)
+
+
+def test_yes_and_no_are_flags_and_python_keys_are_names() -> None:
+    longhand, _ = parse_rule_set(with_rule({"by": "phone_valid", "points": {"true": 1}}))
+    by_key, found = parse_rule_set(with_rule({"by": "phone_valid", "points": {True: 1}}))
+    assert by_key is not None, found
+    assert by_key == longhand
+    flag, found = parse_rule_set(with_rule({"when": {"phone_valid": "yes"}, "points": 1}))
+    assert flag is not None, found
 
 
 def test_a_field_that_no_longer_exists_is_a_problem() -> None:
