@@ -18,9 +18,8 @@ from starlette.routing import Route
 
 from data import metrics
 from data.store import Store
+from pages.frame import WORKER_STALE_SECONDS
 
-#: A heartbeat older than this means that nothing is being scored.
-WORKER_STALE_SECONDS = 60.0
 VERSION = version("leadlight")
 
 Clock = Callable[[], datetime]

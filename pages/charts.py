@@ -238,7 +238,8 @@ def history_chart(
     )
     _frame(figure, colours, height=240)
     figure.update_layout(margin={"l": 8, "r": 84, "t": 8, "b": 8})
-    figure.update_yaxes(range=[0, 102], tickvals=[0, 25, 50, 75, 100], gridcolor=colours.line)
+    edges = sorted({0.0, 100.0, *(band.threshold for band in bands)})
+    figure.update_yaxes(range=[0, 102], tickvals=edges, gridcolor=colours.line)
     figure.update_xaxes(showgrid=False)
     if len(points) == 1:
         at = points[0][0].timestamp() * 1000

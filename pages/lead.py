@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -56,7 +55,7 @@ def render(store: Store, now: Clock, links: Links) -> None:
     left, right = st.columns([7, 4], gap="medium")
     with left:
         _why(detail, bands)
-        _history(detail, bands)
+        _history(detail, bands, now())
     with right:
         _next_step(detail)
         _open_exceptions(detail, now())
@@ -148,7 +147,9 @@ def _dimension(detail: LeadDetail, dimension: str) -> int:
 
 
 def _week(detail: LeadDetail) -> float | None:
-    return None if detail.change_7d is None else round(detail.change_7d, 1)
+    if detail.change_7d is None:
+        return None
+    return round(detail.change_7d, 1) or 0  # the number 0 is shown without an arrow
 
 
 def _badges(detail: LeadDetail, bands: Bands) -> None:
@@ -231,16 +232,17 @@ def _why(detail: LeadDetail, bands: Bands) -> None:
         )
 
 
-def _history(detail: LeadDetail, bands: Bands) -> None:
-    if not detail.history:
+def _history(detail: LeadDetail, bands: Bands, now: datetime) -> None:
+    if not detail.history or detail.score is None:
         return
+    points = [*detail.history, (now, detail.score)]  # the last score still holds
     colours = frame.colours()
     zone = frame.zone()
     with st.container(border=True):
         st.subheader("Score over time", anchor=False)
         st.plotly_chart(
             charts.history_chart(
-                [(at.astimezone(zone), value) for at, value in detail.history],
+                [(at.astimezone(zone), value) for at, value in points],
                 bands.lines(colours),
                 colours,
             ),
@@ -325,25 +327,26 @@ def _is_web(url: str) -> bool:
 
 
 def _timeline(detail: LeadDetail, now: datetime) -> None:
-    zone = frame.zone()
     if not detail.timeline:
         st.caption("Nothing has happened yet.")
         return
-    many = st.session_state.get("timeline_rows", _TIMELINE_STEP)
-    for heading, events in groupby(
-        detail.timeline[:many], key=lambda event: words.day(event.at, zone, now)
-    ):
-        st.markdown(f"**{heading}**")
-        with st.container(gap="xsmall"):
-            for event in events:
-                icon = EVENT_ICONS.get(event.kind, "circle")
-                detail_text = f" · :gray[{words.plain(event.detail, 240)}]" if event.detail else ""
-                st.markdown(
-                    f":material/{icon}: :gray[{event.at.astimezone(zone):%H:%M}]  "
-                    f"{words.plain(event.title, 200)}{detail_text}"
-                )
+    key = f"timeline_rows_{detail.id}"
+    many = st.session_state.get(key, _TIMELINE_STEP)
+    zone = frame.zone()
+    events = detail.timeline[:many]
+    table = pd.DataFrame(
+        {
+            "When": [words.when(event.at, zone, now) for event in events],
+            "What": [
+                f":material/{EVENT_ICONS[event.kind]}: {words.plain(event.title, 200)}"
+                for event in events
+            ],
+            "Detail": [words.plain(event.detail, 240) for event in events],
+        }
+    ).set_index("When")
+    st.table(table, border="horizontal", alt="What happened, newest first")
     if len(detail.timeline) > many and st.button("Show more", icon=":material/expand_more:"):
-        st.session_state["timeline_rows"] = many + 2 * _TIMELINE_STEP
+        st.session_state[key] = many + 2 * _TIMELINE_STEP
         st.rerun()
 
 

@@ -26,7 +26,8 @@ _STATE = "list_"  # prefix of this screen's session state
 def render(store: Store, now: Clock, links: Links) -> None:
     """Show the list, filtered as the address says; choosing a row opens the lead."""
     _open_chosen(links)
-    choices = metrics.filter_choices(store)
+    st.session_state[_STATE + "newest"] = metrics.newest_score_at(store)
+    choices = _choices(store, str(store.engine.url))
     bands = frame.bands(store)
     _restore(bands)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
@@ -34,7 +35,7 @@ def render(store: Store, now: Clock, links: Links) -> None:
         st.title("Priority list", anchor=False)
     with right:
         _freshness(store, now)
-    if not any(metrics.band_counts(store).values()) and not _filtered():
+    if not choices.bands and not _filtered():
         _nothing_yet(store, now)
         return
     wanted = _filters(choices, bands)
@@ -48,6 +49,12 @@ def render(store: Store, now: Clock, links: Links) -> None:
     else:
         _table(page, bands)
     _publish()
+
+
+@st.cache_data(ttl=5, max_entries=4, show_spinner=False)
+def _choices(_store: Store, database: str) -> FilterChoices:
+    """What the filters offer; counted at most every 5 seconds, whoever asks."""
+    return metrics.filter_choices(_store)
 
 
 def _nothing_yet(store: Store, now: Clock) -> None:
@@ -77,12 +84,10 @@ def _look_again(store: Store) -> None:
 def _freshness(store: Store, now: Clock) -> None:
     """Says when something newer is there, and leaves the list alone until the reader asks."""
     newest = metrics.newest_score_at(store)
-    shown: datetime | None = st.session_state.get(_STATE + "newest", newest)
-    st.session_state[_STATE + "newest"] = shown or newest
+    shown: datetime | None = st.session_state.get(_STATE + "newest")
     with st.container(horizontal_alignment="right"):
         if newest and shown and newest > shown:
             if st.button("New scores: refresh", icon=":material/refresh:", type="tertiary"):
-                st.session_state[_STATE + "newest"] = newest
                 st.rerun()
         elif newest:
             st.caption(f"Latest score {words.ago(newest, now())}", text_alignment="right")
@@ -284,7 +289,7 @@ def _cells(rows: Sequence[PriorityRow], bands: Bands) -> Styler:
             "rank": [row.rank for row in rows],
             "score": [row.score for row in rows],
             "band": [_band_text(row, bands) for row in rows],
-            "lead": [words.clean(row.name or row.email or "Unnamed lead", 60) for row in rows],
+            "lead": [words.clean(row.name or row.email or "Unnamed lead", 46) for row in rows],
             "company": [words.clean(row.company, 60) or None for row in rows],
             "why": [_fitting(row.reasons, 96) for row in rows],
             "next": [words.clean(row.next_step, 64) or None for row in rows],

@@ -106,25 +106,16 @@ def stamp(moment: datetime | None, zone: tzinfo, *, seconds: bool = False) -> st
     return f"{moment.astimezone(zone):%-d %b %Y, %H:%M{':%S' if seconds else ''}}"
 
 
-def day(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """The day of an instant as a heading: 'Today', 'Yesterday', 'Thursday 12 November'."""
-    local, today = moment.astimezone(zone).date(), now.astimezone(zone).date()
-    if local == today:
-        return "Today"
-    if local == today - timedelta(days=1):
-        return "Yesterday"
-    return f"{local:%A %-d %B}" + (f" {local.year}" if local.year != today.year else "")
+def when(moment: datetime, zone: tzinfo, now: datetime) -> str:
+    """An instant in a list: 'today 14:05', 'yesterday 09:30', '12 Nov 14:05', '3 Mar 2025'."""
+    local, today = moment.astimezone(zone), now.astimezone(zone).date()
+    if local.date() == today:
+        return f"today {local:%H:%M}"
+    if local.date() == today - timedelta(days=1):
+        return f"yesterday {local:%H:%M}"
+    return f"{local:%-d %b %H:%M}" if local.year == today.year else f"{local:%-d %b %Y}"
 
 
 def points(value: float | None) -> str:
     """A score as people read it: '72.4', '12', or '–' for a lead that has none yet."""
     return "–" if value is None else f"{value:.1f}".removesuffix(".0")
-
-
-def change(value: float | None) -> str:
-    """A difference of scores with its sign: '+4.2', '−1', '±0'."""
-    if value is None:
-        return ""
-    if abs(value) < 0.05:
-        return "±0"
-    return ("+" if value > 0 else "−") + points(abs(value))

@@ -189,7 +189,7 @@ def _platform(rows: Rows) -> None:
             started_at=finished,
             finished_at=finished,
             ok=ok,
-            message="" if ok else "The CRM answered 503; tried again by itself.",
+            message="The CRM answered 503; tried again by itself." if ok is False else "",
             runs=0 if finished is None else 40,
             failing_since=now - timedelta(minutes=9) if ok is False else None,
         )

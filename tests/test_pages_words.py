@@ -64,8 +64,10 @@ def test_a_percentage_never_rounds_up_to_a_hundred(value: float | None, shown: s
 
 def test_days_are_named_in_the_readers_time_zone() -> None:
     late = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
-    assert words.day(late, UTC, NOW) == "Yesterday"
-    assert words.day(late, ZoneInfo("Europe/Berlin"), NOW) == "Today"
+    assert words.when(late, UTC, NOW) == "yesterday 23:30"
+    assert words.when(late, ZoneInfo("Europe/Berlin"), NOW) == "today 00:30"
+    assert words.when(late - timedelta(days=30), UTC, NOW) == "23 Oct 23:30"
+    assert words.when(late - timedelta(days=400), UTC, NOW) == "18 Oct 2025"
 
 
 def test_direction_marks_and_control_characters_are_taken_out() -> None:
