@@ -82,7 +82,7 @@ class HubSpotSession:
             )
         self._sleep = sleep
         self._on_call = on_call
-        self._pace = _Pace(1 / SEARCHES_PER_SECOND, sleep)
+        self._pace = Pace(1 / SEARCHES_PER_SECOND, sleep)
         self._options = {
             "_preload_content": False,  # we read the answers ourselves
             "_request_timeout": (CONNECT_SECONDS, timeout_seconds),
@@ -324,21 +324,28 @@ class HubSpotSession:
             return self._apis[key]
 
 
-class _Pace:
+class Pace:
     """Keeps calls a fixed time apart, over all threads."""
 
-    def __init__(self, seconds: float, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._seconds = seconds
         self._sleep = sleep
-        self._last = -seconds
+        self._clock = clock
+        self._last = clock() - seconds
         self._lock = threading.Lock()
 
     def wait(self) -> None:
+        """Wait until the next call may be made."""
         with self._lock:
-            left = self._last + self._seconds - time.monotonic()
+            left = self._last + self._seconds - self._clock()
             if left > 0:
                 self._sleep(left)
-            self._last = time.monotonic()
+            self._last = self._clock()
 
 
 def _address(base_url: str) -> str:

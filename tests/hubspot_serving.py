@@ -39,8 +39,8 @@ class ServedPortal:
         return self.now
 
     def wait(self, seconds: float) -> None:
-        """Let time pass in the account."""
-        self.now += timedelta(seconds=seconds)
+        """Let time pass in the account, in whole milliseconds as HubSpot counts it."""
+        self.now += timedelta(milliseconds=round(seconds * 1_000))
 
     def sleep(self, seconds: float) -> None:
         """What the adapter calls to wait: remembered, and time passes in the account."""

@@ -220,7 +220,7 @@ class Marketing:
     # -- behaviour -----------------------------------------------------------------------------
 
     def _enterprise(self) -> None:
-        if self.portal.state.meta("hubspot.tier", "enterprise") != "enterprise":
+        if (self.portal.state.meta("hubspot.tier") or "enterprise") != "enterprise":
             raise ApiError(
                 403,
                 "FORBIDDEN",

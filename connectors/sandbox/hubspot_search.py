@@ -42,7 +42,20 @@ def search(portal: Portal, kind: ObjectType, body: Mapping[str, Any], size: int)
     bound = [CRM, kind.name, portal.now_ms(), *values]
     total = int(portal.state.query(f"SELECT COUNT(*) FROM object WHERE {where}", bound)[0][0])
     order = query.order(body.get("sorts"))
-    rows = portal.state.select(f"{where} ORDER BY {order} LIMIT ? OFFSET ?", [*bound, limit, after])
+    # the page is found in the index alone where the filters allow, and only its rows are read
+    found = portal.state.query(
+        f"SELECT id FROM object WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
+        [*bound, limit, after],
+    )
+    ids = [str(row[0]) for row in found]
+    marks = ",".join("?" * len(ids))
+    by_id = {
+        row.id: row
+        for row in portal.state.select(
+            f"crm=? AND type=? AND id IN ({marks})", [CRM, kind.name, *ids]
+        )
+    }
+    rows = [by_id[i] for i in ids]
     wanted = _names(body.get("properties"))
     answer: dict[str, Any] = {
         "total": total,
@@ -104,7 +117,8 @@ class _Query:
         else:
             name, down = plain(rule).lstrip("-"), plain(rule).startswith("-")
         column = self._column(name)
-        return f"{column} {'DESC' if down else 'ASC'}, number"
+        direction = "DESC" if down else "ASC"
+        return f"number {direction}" if column == "number" else f"{column} {direction}, number"
 
     def _column(self, name: str) -> str:
         if name == "hs_object_id":
