@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
 #: Any two numbers name our advisory locks on PostgreSQL; they only must not change.
-PAGE_LOCK = 7_403_215_001
+WRITE_LOCK = 7_403_215_001
 MIGRATION_LOCK = 7_403_215_002
 
 
@@ -70,20 +70,26 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def writing(engine: Engine, *, page: bool = False) -> Iterator[Connection]:
-    """One write transaction; with `page`, page transactions also wait for each other.
+def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
+    """One write transaction; those with `alone` wait for each other on PostgreSQL too.
 
-    On SQLite there is one writer anyway; on PostgreSQL an advisory lock makes it so, because two
-    pages that decide at once who is who would each create the same person.
+    On SQLite there is one writer anyway. On PostgreSQL two pages that decide at once who is who
+    would each create the same person, and transactions that touch the same many rows in different
+    orders would deadlock; an advisory lock keeps them apart.
     """
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        if page and engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": PAGE_LOCK})
+        if alone and engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
         yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One read-only look at a consistent state."""
-    with engine.connect() as connection, connection.begin():
-        yield connection
+    """One read-only look at a consistent state, however many statements it takes."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with connection.begin():
+            yield connection

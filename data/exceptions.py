@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from data.plain import clean
-from data.rows import insert, select_in
+from data.rows import chunks, insert, select_in
 from data.tables import CrmRecordRow, ExceptionItem, table
 from scoring.problems import Problem
 
@@ -30,7 +31,10 @@ def raise_exceptions(
     now: datetime,
     owner: str = "ops",
 ) -> int:
-    """Put problems into the queue; one that is open already is counted again. Returns the number."""
+    """Put problems into the queue; one that is open already is counted again.
+
+    Returns how many different ones there were.
+    """
     if not problems:
         return 0
     keys = {str(problem.record) for problem, _ in problems if problem.record}
@@ -43,9 +47,10 @@ def raise_exceptions(
             ),
         )
     }
-    rows: dict[str, dict[str, object]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for problem, lead_id in problems:
         key = dedupe_key(problem, lead_id)
+        met = rows[key]["occurrences"] if key in rows else 0
         rows[key] = {
             "kind": problem.kind,
             "message": clean(problem.message),
@@ -61,7 +66,7 @@ def raise_exceptions(
             "resolved_by": "",
             "created_at": now,
             "last_seen_at": now,
-            "occurrences": 1,
+            "occurrences": met + 1,
         }
     statement = insert(connection, ITEM)
     connection.execute(
@@ -70,9 +75,9 @@ def raise_exceptions(
             set_={
                 "message": statement.excluded.message,
                 "detail": statement.excluded.detail,
-                "lead_id": statement.excluded.lead_id,
+                "lead_id": func.coalesce(statement.excluded.lead_id, ITEM.c.lead_id),
                 "last_seen_at": statement.excluded.last_seen_at,
-                "occurrences": ITEM.c.occurrences + 1,
+                "occurrences": ITEM.c.occurrences + statement.excluded.occurrences,
             },
         ),
         list(rows.values()),
@@ -98,16 +103,28 @@ def resolve_exception(
     return closed.rowcount == 1
 
 
-def close_matching(connection: Connection, kind: str, record_key: str, now: datetime) -> None:
-    """Close open items that settled themselves, for example a write that went through later."""
-    connection.execute(
-        update(ITEM)
-        .where(ITEM.c.kind == kind, ITEM.c.record_key == record_key, ITEM.c.state == "open")
-        .values(
-            state="resolved",
-            resolution="It settled itself.",
-            resolved_by="leadlight",
-            resolved_at=now,
-            dedupe_key=None,
+def close_written(connection: Connection, record_keys: Iterable[str], now: datetime) -> None:
+    """Close "score refused" of records whose score went through after all."""
+    _close(connection, "write_rejected", ITEM.c.record_key, record_keys, now)
+
+
+def close_scored(connection: Connection, lead_ids: Iterable[int], now: datetime) -> None:
+    """Close "could not score" of leads that now have a score."""
+    _close(connection, "scoring_failed", ITEM.c.lead_id, lead_ids, now)
+
+
+def _close(
+    connection: Connection, kind: str, column: Any, values: Iterable[Any], now: datetime
+) -> None:
+    for part in chunks(sorted(set(values))):
+        connection.execute(
+            update(ITEM)
+            .where(ITEM.c.kind == kind, ITEM.c.state == "open", column.in_(part))
+            .values(
+                state="resolved",
+                resolution="It settled itself.",
+                resolved_by="leadlight",
+                resolved_at=now,
+                dedupe_key=None,
+            )
         )
-    )

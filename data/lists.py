@@ -13,7 +13,6 @@ from data.database import reading
 from data.recall import LEAD
 from data.store import Store
 from data.tables import ScoreLog, table
-from scoring.scores import MILLI
 
 LOG = table(ScoreLog)
 TREND_DAYS = 12

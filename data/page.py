@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
-from data.exceptions import raise_exceptions
+from data.exceptions import close_scored, raise_exceptions
 from data.plain import (
     clean,
     cleaned,
@@ -27,12 +27,12 @@ from data.recall import (
     RECORD,
 )
 from data.rows import insert, insert_new, select_in, upsert
-from data.states import CursorMove, CursorMoved, Decision, LeadWrite
+from data.states import CursorMove, CursorMoved, Decision, LeadWrite, Recall
 from data.tables import CursorRow, ExceptionItem, ScoreLog, table
 from scoring.leads import Account, CrmRecord, Engagement, Outcome
 
 CURSOR, LOG, EXCEPTION = table(CursorRow), table(ScoreLog), table(ExceptionItem)
-#: Columns of `lead` that only settling a write-back may set.
+#: Columns of `lead` that only settling a write-back (or a merge) may set.
 _SETTLED_ELSEWHERE = ("first_written_at",)
 #: Columns that stay when a decision says nothing about them.
 _DECISION_POINT = ("decision_at", "decision_value", "decision_band")
@@ -75,29 +75,30 @@ def save_accounts(connection: Connection, accounts: Iterable[Account]) -> None:
 
 
 def save_decision(
-    connection: Connection,
-    decision: Decision,
-    records: Sequence[CrmRecord],
-    engagements: Sequence[Engagement],
-    outcomes: Sequence[Outcome],
-    now: datetime,
+    connection: Connection, decision: Decision, page: Recall, new: set[str], now: datetime
 ) -> None:
-    """Write everything that a page causes.
+    """Write everything that a page causes; `new` are the keys of engagements not stored before.
 
     1. Leads first (others point to them), merged ones become tombstones.
     2. Records, engagements and outcomes go to the lead that now owns them.
     3. Identity keys, score log, outbox, enrichment attempts and exceptions.
+
+    Raises ValueError when the decision leaves a changed record without a lead: its content would
+    be lost while the cursor moves on.
     """
+    owners = {key: w.state.id for w in decision.leads for key in w.state.records}
+    if lost := [str(record.key) for record in page.records if record.key not in owners]:
+        raise ValueError(f"The decision gives no lead to {', '.join(lost)}: nothing was saved.")
     _save_leads(connection, decision.leads, now)
     _fold_merged(connection, decision.leads)
-    owners = {key: w.state.id for w in decision.leads for key in w.state.records}
-    _save_records(connection, [r for r in records if r.key in owners], owners, now)
-    _save_engagements(connection, decision.leads, engagements, now)
-    _save_outcomes(connection, decision.leads, outcomes, now)
+    _save_records(connection, page.records, owners, now)
+    _save_engagements(connection, decision.leads, page.engagements, new, now)
+    _save_outcomes(connection, decision.leads, page.outcomes, now)
     _save_identities(connection, decision.leads)
     _save_log(connection, decision.leads)
     _save_outbox(connection, decision.leads, now)
     _save_enrichments(connection, decision)
+    close_scored(connection, [w.state.id for w in decision.leads if w.score is not None], now)
     raise_exceptions(connection, decision.problems, now)
 
 
@@ -179,6 +180,7 @@ def _lead_row(write: LeadWrite, now: datetime) -> dict[str, Any]:
 
 
 def _fold_merged(connection: Connection, writes: Sequence[LeadWrite]) -> None:
+    """Everything of a folded lead goes to the kept one; its score log stays its own history."""
     for write in writes:
         folded, kept = list(write.merged_from), write.state.id
         if not folded:
@@ -187,6 +189,12 @@ def _fold_merged(connection: Connection, writes: Sequence[LeadWrite]) -> None:
             connection.execute(
                 update(owned).where(owned.c.lead_id.in_(folded)).values(lead_id=kept)
             )
+        first = select(func.min(LEAD.c.first_written_at)).where(LEAD.c.id.in_([kept, *folded]))
+        connection.execute(
+            update(LEAD)
+            .where(LEAD.c.id == kept)
+            .values(first_written_at=connection.execute(first).scalar())
+        )
         connection.execute(
             update(LEAD)
             .where((LEAD.c.id.in_(folded)) | (LEAD.c.merged_into_id.in_(folded)))
@@ -225,6 +233,7 @@ def _save_engagements(
     connection: Connection,
     writes: Sequence[LeadWrite],
     engagements: Sequence[Engagement],
+    new: set[str],
     now: datetime,
 ) -> None:
     owners = {key: w.state.id for w in writes for key in w.state.engagements}
@@ -240,8 +249,21 @@ def _save_engagements(
             "seen_at": now,
         }
         for e in engagements
+        if e.key in new
     ]
-    upsert(connection, ENGAGEMENT, rows, keep=("seen_at",))
+    insert_new(connection, ENGAGEMENT, rows)
+    found = [
+        {"waiting": e.key, "owner": owners[e.key]}
+        for e in engagements
+        if e.key not in new and e.key in owners
+    ]
+    if found:
+        connection.execute(
+            update(ENGAGEMENT)
+            .where(ENGAGEMENT.c.key == bindparam("waiting"))
+            .values(lead_id=bindparam("owner")),
+            found,
+        )
 
 
 def _save_outcomes(

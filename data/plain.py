@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from data.states import Incoming
 from scoring.leads import (
     Account,
     CrmRecord,
@@ -15,6 +17,8 @@ from scoring.leads import (
     RecordKey,
 )
 from scoring.scores import Contribution, Fact
+
+T = TypeVar("T")
 
 
 def clean(text: str) -> str:
@@ -33,6 +37,51 @@ def cleaned(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [cleaned(item) for item in value]
     return value
+
+
+def cleaned_page(page: Incoming) -> Incoming:
+    """The page with only text that databases accept, keys included.
+
+    What is compared, decided on and stored is then the same text everywhere.
+    """
+    return replace(
+        page,
+        records=[_restored(record) for record in page.records],
+        accounts=[_restored(account) for account in page.accounts],
+        engagements=[_restored(engagement) for engagement in page.engagements],
+        outcomes=[_restored(outcome) for outcome in page.outcomes],
+    )
+
+
+def _restored(value: T) -> T:
+    """One value of ours, cleaned; the same object when there was nothing to clean."""
+    return cast(T, _clean_copy(value)) if _dirty(value) else value
+
+
+def _dirty(value: Any) -> bool:
+    if isinstance(value, str):
+        return clean(value) != value
+    if isinstance(value, Mapping):
+        return any(_dirty(name) or _dirty(item) for name, item in value.items())
+    if isinstance(value, tuple | list):
+        return any(map(_dirty, value))
+    return any(_dirty(getattr(value, name)) for name in _fields(value))
+
+
+def _clean_copy(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(name): _clean_copy(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(map(_clean_copy, value))
+    names = _fields(value)
+    return replace(value, **{n: _clean_copy(getattr(value, n)) for n in names}) if names else value
+
+
+def _fields(value: Any) -> tuple[str, ...]:
+    """Names of a dataclass value's fields; none for anything else."""
+    return tuple(getattr(value, "__dataclass_fields__", ()))
 
 
 def value_to_json(value: FieldValue) -> Any:

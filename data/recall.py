@@ -14,13 +14,13 @@ from data.plain import (
     outcome_from_row,
     record_from_row,
 )
-from data.rows import select_in
+from data.rows import chunks, select_in
 from data.states import Incoming, LastScore, LeadState, Recall, Written
 from data.tables import (
     AccountRow,
     CrmRecordRow,
-    Enrichment,
     EngagementRow,
+    Enrichment,
     Identity,
     Lead,
     Outbox,
@@ -29,6 +29,7 @@ from data.tables import (
 )
 from scoring.identity import identity_keys
 from scoring.leads import Account, CrmRecord, Engagement, Outcome, RecordKey
+from scoring.problems import Problem
 
 LEAD, RECORD, ACCOUNT = table(Lead), table(CrmRecordRow), table(AccountRow)
 ENGAGEMENT, OUTCOME = table(EngagementRow), table(OutcomeRow)
@@ -50,6 +51,12 @@ def changed_records(connection: Connection, records: Sequence[CrmRecord]) -> lis
         if row.modified_at > record.modified_at or row.fingerprint == record.fingerprint():
             del newest[row.key]
     return list(newest.values())
+
+
+def news(incoming: Incoming, changed: Sequence[CrmRecord]) -> list[Problem]:
+    """The page's problems but those of records in it that have not changed."""
+    echoes = {record.key for record in incoming.records} - {record.key for record in changed}
+    return [problem for problem in incoming.problems if problem.record not in echoes]
 
 
 def new_engagements(
@@ -166,14 +173,12 @@ def _identities(
     wanted |= {("email", e.email) for e in engagements if e.email}
     found: dict[tuple[str, str], int] = {}
     for kind in sorted({kind for kind, _ in wanted}):
-        values = {value for k, value in wanted if k == kind}
-        for row in select_in(
-            values,
-            lambda part, kind=kind: connection.execute(
+        values = sorted(value for k, value in wanted if k == kind)
+        for part in chunks(values):
+            rows = connection.execute(
                 select(IDENTITY).where(IDENTITY.c.kind == kind, IDENTITY.c.value.in_(part))
-            ),
-        ):
-            found[row.kind, row.value] = row.lead_id
+            )
+            found.update({(row.kind, row.value): row.lead_id for row in rows})
     return found
 
 

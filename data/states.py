@@ -13,7 +13,7 @@ from scoring.scores import Fact, Score
 
 
 class CursorMoved(Exception):
-    """Somebody else moved this cursor: their page counts, ours is dropped; read again from theirs."""
+    """Somebody else moved this cursor: their page counts, ours is dropped; read on from theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,8 @@ class LeadState:
         self.created_at = min(self.created_at, other.created_at)
         self.seen_at = min(self.seen_at, other.seen_at)
         self.live = self.live and other.live
+        scored = [at for at in (self.first_scored_at, other.first_scored_at) if at is not None]
+        self.first_scored_at = min(scored, default=None)
 
 
 @dataclass(frozen=True, slots=True)

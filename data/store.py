@@ -13,6 +13,7 @@ from data.database import open_engine, reading, writing
 from data.exceptions import raise_exceptions, resolve_exception
 from data.migrate import migrate, pending_migrations
 from data.page import move_cursor, save_accounts, save_decision
+from data.plain import cleaned_page
 from data.recall import (
     LEAD,
     RECORD,
@@ -21,6 +22,7 @@ from data.recall import (
     load_leads,
     new_engagements,
     new_outcomes,
+    news,
     recall,
 )
 from data.rows import upsert
@@ -117,11 +119,15 @@ class Store:
         2. What is known and unchanged drops out; what the rest touches is recalled.
         3. `decide` (pure) says who is who and what they score.
         4. Everything is written and committed together.
+
+        A problem of a record that has not changed is an echo: it was raised when it changed.
         """
-        with writing(self.engine, page=True) as connection:
+        incoming = cleaned_page(incoming)
+        with writing(self.engine, alone=True) as connection:
             if cursor is not None:
                 move_cursor(connection, cursor, now)
             records = changed_records(connection, incoming.records)
+            problems = news(incoming, records)
             accounts = changed_accounts(connection, incoming.accounts)
             engagements = new_engagements(connection, incoming.engagements)
             outcomes = new_outcomes(connection, incoming.outcomes)
@@ -130,15 +136,8 @@ class Store:
             if records or accounts or engagements or outcomes or incoming.also_leads:
                 recalled = recall(connection, incoming, records, accounts, engagements, outcomes)
                 decision = decide(recalled)
-                save_decision(
-                    connection,
-                    decision,
-                    records,
-                    recalled.engagements,
-                    recalled.outcomes,
-                    now,
-                )
-            raise_exceptions(connection, [(p, None) for p in incoming.problems], now)
+                save_decision(connection, decision, recalled, set(engagements), now)
+            raise_exceptions(connection, [(problem, None) for problem in problems], now)
         return PageReport(
             records=len(incoming.records),
             changed=len(records),
@@ -147,7 +146,7 @@ class Store:
             leads=len(decision.leads),
             created=sum(write.state.new for write in decision.leads),
             merged=sum(len(write.merged_from) for write in decision.leads),
-            problems=len(incoming.problems) + len(decision.problems),
+            problems=len(problems) + len(decision.problems),
         )
 
     def cursor(self, crm: str, stream: str) -> tuple[str, bool]:
@@ -193,7 +192,7 @@ class Store:
 
     def take_outbox(self, crm: str, limit: int, now: datetime) -> list[OutboxEntry]:
         """Due write-backs of one CRM, most valuable first, marked as being sent."""
-        with writing(self.engine) as connection:
+        with writing(self.engine, alone=True) as connection:
             return outbox.take(connection, crm, limit, now)
 
     def interrupted_outbox(self, crm: str, limit: int) -> list[OutboxEntry]:
@@ -203,7 +202,7 @@ class Store:
 
     def settle(self, results: Sequence[Settled], now: datetime) -> None:
         """Record what became of write-backs: done, later, rejected (an exception) or gone."""
-        with writing(self.engine) as connection:
+        with writing(self.engine, alone=True) as connection:
             outbox.settle(connection, results, now)
 
     # -- exceptions ----------------------------------------------------------------------------
@@ -211,8 +210,8 @@ class Store:
     def raise_exceptions(
         self, problems: Sequence[Problem], now: datetime, owner: str = "ops"
     ) -> int:
-        """Put problems into the queue, each once while it is open."""
-        with writing(self.engine) as connection:
+        """Put problems into the queue, each once while it is open; returns how many differ."""
+        with writing(self.engine, alone=True) as connection:
             return raise_exceptions(connection, [(p, None) for p in problems], now, owner)
 
     def resolve_exception(self, item_id: int, resolution: str, by: str, now: datetime) -> bool:
@@ -284,6 +283,11 @@ class Store:
         """Names of jobs whose time has come, the longest overdue first."""
         with reading(self.engine) as connection:
             return schedule.due(connection, now)
+
+    def make_due(self, name: str, now: datetime) -> None:
+        """Let a job run at once instead of at its time."""
+        with writing(self.engine) as connection:
+            schedule.make_due(connection, name, now)
 
     def start_job(self, name: str, now: datetime) -> int | None:
         """Claim a due job; None when it is not due or another worker claimed it."""
