@@ -12,7 +12,8 @@ from connectors.hubspot_account import AccountFacts
 from connectors.hubspot_errors import Refused, refusal
 from connectors.hubspot_provision import provision, verify
 from connectors.hubspot_session import HubSpotSession
-from connectors.hubspot_streams import STREAMS, StreamReader
+from connectors.hubspot_sources import STREAMS
+from connectors.hubspot_streams import StreamReader
 from connectors.hubspot_writes import already_written, create_task, write_scores
 from scoring.leads import RecordKey
 from scoring.problems import Problem

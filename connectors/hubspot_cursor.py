@@ -61,6 +61,17 @@ class Cursor:
             return self
         return replace(self, until=max(milliseconds(now) - hold_back_seconds * 1_000, self.since))
 
+    def limited(self, server_time: datetime | None) -> Cursor:
+        """The cursor whose window ends at HubSpot's clock at the latest.
+
+        Where our own clock is fast, a window up to our "now" would leave out what happens in
+        between. To be called with the time of the window's first answer.
+        """
+        if server_time is None:
+            return self
+        end = milliseconds(server_time) + 1_000  # the header has whole seconds
+        return replace(self, until=max(min(self.until, end), self.since))
+
     def new(self, key: str, stamp: int) -> bool:
         """Whether this thing, with this time, has not been seen yet."""
         return self.seen.get(key) != stamp

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,6 +92,7 @@ class HubSpotSession:
         self._apis: dict[tuple[str, str], Any] = {}
         self._pool: Any = None
         self._making = threading.Lock()
+        self._local = threading.local()
         self._client = HubSpot(
             access_token=token,
             host=self.base_url,
@@ -97,6 +100,11 @@ class HubSpotSession:
             retry=Retry(0, respect_retry_after_header=False),
             api_factory=self._api,
         )
+
+    def server_time(self) -> datetime | None:
+        """HubSpot's clock at this thread's last answer, in whole seconds; None while unknown."""
+        found = getattr(self._local, "date", None)
+        return found if isinstance(found, datetime) else None
 
     def close(self) -> None:
         """Let go of connections."""
@@ -273,6 +281,7 @@ class HubSpotSession:
         try:
             response = ask()
             raw = response.data
+            self._local.date = _date(response.headers.get("Date"))
         except _API_ERRORS as error:
             raise meaning(error) from None
         except HTTPError as error:
@@ -367,6 +376,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _date(header: str | None) -> datetime | None:
+    """The instant of a Date header (of the last one, where a proxy added its own)."""
+    try:
+        return parsedate_to_datetime((header or "").rsplit("GMT, ", 1)[-1]).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _is_rows(value: Any) -> bool:

@@ -1,26 +1,18 @@
-"""What HubSpot lets us poll: one table row per stream, and how one page of it is read."""
+"""How one page of a HubSpot stream is read, and what happens where the account lacks it."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from connectors.base import Page, Stream, TransientFailure
 from connectors.hubspot_account import AccountFacts
-from connectors.hubspot_activity import (
-    CALL_FIELDS,
-    EMAIL_FIELDS,
-    MEETING_FIELDS,
-    read_calls,
-    read_emails,
-    read_meetings,
-)
-from connectors.hubspot_cursor import OVERLAP_SECONDS, Cursor, milliseconds
+from connectors.hubspot_cursor import BEGINNING, OVERLAP_SECONDS, Cursor, milliseconds
 from connectors.hubspot_errors import Refused, refusal, wanted
 from connectors.hubspot_marketing import (
     EVENT_OVERLAP_SECONDS,
@@ -29,21 +21,10 @@ from connectors.hubspot_marketing import (
     read_email_events,
     read_visits,
 )
-from connectors.hubspot_people import (
-    COMPANY_FIELDS,
-    CONTACT_EXTRA,
-    CONTACT_FIELDS,
-    DEAL_FIELDS,
-    MODIFIED,
-    OTHER_MODIFIED,
-    STAGE_ENTERED,
-    read_companies,
-    read_contacts,
-    read_deals,
-    read_deleted_contacts,
-)
+from connectors.hubspot_people import STAGE_ENTERED, read_deleted_contacts
 from connectors.hubspot_rows import Batch, Context, row_id, text, unique
 from connectors.hubspot_session import SEARCH_ROWS, HubSpotSession, Row
+from connectors.hubspot_sources import DELETED, EMAIL_EVENTS, FORMS, OWNERS, SOURCES, VISITS, Source
 from scoring.normalise import parse_time
 from scoring.problems import Problem
 
@@ -53,83 +34,10 @@ PROPERTY_CHARACTERS = 2_400
 SEARCHES_A_PAGE = 10
 #: A stream that the account lacks is asked for again after this long.
 DENIED_SECONDS = 600.0
-#: HubSpot's index can lag by up to an hour: a second pass looks again at what is that old.
-LATE_SECONDS, LATE_OVERLAP_SECONDS = 3_600, 600
+#: Counters and associations change without moving any time: all is read again once a day.
+SWEEP_SECONDS = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A stream of CRM records, read by search: its object type, properties and reader."""
-
-    stream: Stream
-    type: str
-    fields: tuple[str, ...]
-    read: Callable[[Context, Sequence[Row]], Batch]
-    stamp: str = OTHER_MODIFIED
-    custom: bool = False  # read the account's own properties too
-    overlap_seconds: int = OVERLAP_SECONDS
-    hold_back_seconds: int = 0
-    recent_only: bool = False  # nothing to read for the first time: begin an hour ago
-
-
-_CONTACT = (*CONTACT_FIELDS, *CONTACT_EXTRA)
-
-#: People first. A meeting's time passes without any change of it: a stream of its own, by end time,
-#: finds those that were held since.
-SOURCES: dict[str, Source] = {
-    source.stream.name: source
-    for source in (
-        Source(Stream("contacts", "Contacts"), "contacts", _CONTACT, read_contacts, MODIFIED, True),
-        Source(
-            Stream("contacts_late", "Contacts that HubSpot showed late", 120, False),
-            "contacts",
-            _CONTACT,
-            read_contacts,
-            MODIFIED,
-            True,
-            LATE_OVERLAP_SECONDS,
-            LATE_SECONDS,
-            recent_only=True,
-        ),
-        Source(
-            Stream("companies", "Companies", 4, False),
-            "companies",
-            (*COMPANY_FIELDS, OTHER_MODIFIED),
-            read_companies,
-        ),
-        Source(
-            Stream("emails", "E-mails", 2, False),
-            "emails",
-            (*EMAIL_FIELDS, OTHER_MODIFIED),
-            read_emails,
-        ),
-        Source(
-            Stream("calls", "Calls", 4, False), "calls", (*CALL_FIELDS, OTHER_MODIFIED), read_calls
-        ),
-        Source(Stream("meetings", "Meetings", 4, False), "meetings", MEETING_FIELDS, read_meetings),
-        Source(
-            Stream("meetings_held", "Meetings that took place", 4, False),
-            "meetings",
-            MEETING_FIELDS,
-            read_meetings,
-            "hs_meeting_end_time",
-        ),
-        Source(Stream("deals", "Deals", 4, False), "deals", DEAL_FIELDS, read_deals),
-    )
-}
-FORMS = Stream("form_submissions", "Form submissions", 2, False)
-EMAIL_EVENTS = Stream("email_events", "Marketing e-mail", 4, False)
-VISITS = Stream("page_visits", "Page visits", 2, False)
-#: No stream, but looked at like one.
-OWNERS = Stream("owners", "Owners", required=False)
-DELETED = Stream("deleted_contacts", "Deleted contacts", 40, False)
-STREAMS: tuple[Stream, ...] = (
-    *(source.stream for source in SOURCES.values()),
-    FORMS,
-    EMAIL_EVENTS,
-    VISITS,
-    DELETED,
-)
 _NEEDS = {
     "form_submissions": "the scope forms",
     "email_events": "the scope content (Marketing Hub)",
@@ -212,18 +120,22 @@ class StreamReader:
 
     def _search(self, source: Source, cursor: Cursor, now: datetime) -> Page:
         """Search on until something new is found or the window is read."""
+        if source.sweep and not cursor.until and not _is_due(cursor, now):
+            return Page(next_cursor=cursor.text())
         cursor = cursor.opened(now, source.hold_back_seconds)
         first = cursor.first_read
-        if first and source.recent_only:
+        if first and (source.recent_only or source.sweep):
             return Page(next_cursor=cursor.closed(source.overlap_seconds).text())
         custom = self._custom(source)
         names = [*self._account.present(source.type, self._wished(source)), *custom]
         done, new = False, []
         for _ in range(SEARCHES_A_PAGE):
             rows, total = self._rows(source, cursor, names)
+            if not cursor.last_id:
+                cursor = cursor.limited(self._session.server_time())
             if first and not cursor.total:
                 cursor = replace(cursor, total=total)
-            new = [row for row in rows if self._is_new(row, source, cursor)]
+            new = [row for row in rows if source.sweep or self._is_new(row, source, cursor)]
             done = len(rows) < SEARCH_ROWS
             cursor = self._advanced(source, cursor, rows)
             if new or done:
@@ -237,7 +149,7 @@ class StreamReader:
 
     def _rows(self, source: Source, cursor: Cursor, names: Sequence[str]) -> tuple[list[Row], int]:
         filters = [
-            (source.stamp, "GTE", cursor.since),
+            (source.stamp, "GTE", BEGINNING if source.sweep else cursor.since),
             (source.stamp, "LTE", cursor.until),
             ("hs_object_id", "GT", cursor.last_id),
         ]
@@ -327,7 +239,8 @@ class StreamReader:
             if found.done or found.batch.engagements or found.batch.problems:
                 break
             found = step(found.cursor)
-        following = found.cursor.closed(overlap_seconds) if found.done else found.cursor
+        reached = found.cursor.limited(self._session.server_time())
+        following = reached.closed(overlap_seconds) if found.done else reached
         return _page(found.batch, following, more=not found.done)
 
     def _deleted(self, cursor: Cursor, now: datetime) -> Page:
@@ -355,6 +268,11 @@ class StreamReader:
         if after and after != cursor.after:
             return _page(batch, replace(cursor, after=after), more=True)
         return _page(batch, cursor.closed(OVERLAP_SECONDS), more=False)
+
+
+def _is_due(cursor: Cursor, now: datetime) -> bool:
+    """Whether a day has passed since the last sweep; the first read itself counts as one."""
+    return cursor.first_read or milliseconds(now) - cursor.since >= SWEEP_SECONDS * 1_000
 
 
 def denied(stream: Stream, refused: Refused) -> Problem:

@@ -146,7 +146,7 @@ def serve_portal() -> Iterator[ServedPortal]:
     listener.bind(("127.0.0.1", 0))
     portal.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app = build_app(portal.state, token=portal.token, clock=portal.clock)
-    config = uvicorn.Config(app, log_level="warning", lifespan="off")
+    config = uvicorn.Config(app, log_level="warning", date_header=False, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -245,6 +246,40 @@ def test_a_contact_the_index_hid_for_long_is_found_by_the_late_pass(
     id_ = portal.contact(seen_after=1_800)
     portal.wait(3_700)
     assert keys(pages_of(portal, crm, "contacts_late", cursor)) == [contact(id_)]
+
+
+def test_a_counter_that_moves_no_time_is_found_within_a_day(
+    portal: ServedPortal, crm: HubSpotCrm
+) -> None:
+    id_ = portal.contact(hs_analytics_num_page_views="1")
+    cursor = pages_of(portal, crm, "contacts_daily")[-1].next_cursor
+    calls = crm.calls
+    portal.wait(3_600)
+    assert keys(pages_of(portal, crm, "contacts_daily", cursor)) == []
+    assert crm.calls == calls
+    stored = portal.state.get(CRM, "contacts", id_)
+    assert stored is not None
+    fields = stored.fields | {"hs_analytics_num_page_views": "9"}
+    portal.state.put(replace(stored, fields=fields))
+    portal.wait(86_400)
+    found = pages_of(portal, crm, "contacts_daily", cursor)
+    assert one(found, "records").fields["page_views"] == 9
+    assert keys(pages_of(portal, crm, "contacts_daily", found[-1].next_cursor)) == []
+
+
+def test_a_fast_clock_of_ours_leaves_nothing_out(portal: ServedPortal, crm: HubSpotCrm) -> None:
+    fast = timedelta(minutes=20)
+    cursors = {
+        name: crm.changes(name, "", portal.now + fast).next_cursor
+        for name in ("contacts", "page_visits")
+    }
+    portal.wait(60)
+    id_ = portal.contact()
+    portal.add("events", id="v-1", eventType="e_visited_page", objectId=id_, properties={})
+    portal.wait(60)
+    later = portal.now + fast
+    assert [r.key.id for r in crm.changes("contacts", cursors["contacts"], later).records] == [id_]
+    assert len(crm.changes("page_visits", cursors["page_visits"], later).engagements) == 1
 
 
 def test_a_company_becomes_an_account(portal: ServedPortal, crm: HubSpotCrm) -> None:

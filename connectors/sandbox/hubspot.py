@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -252,14 +253,17 @@ class Server:
 
 
 def build_app(state: State, *, token: str, clock: Callable[[], datetime]) -> ASGIApp:
-    """The sandbox's ASGI app for one account; `clock` gives its time.
+    """The sandbox's ASGI app for one account; `clock` gives its time (sent as the Date header).
 
+    Serve it with the HTTP server's own Date header off.
     Switches are documented at `Server`, `Limits`, `Marketing` and `hubspot_records.Portal`.
     """
     server = Server(state, token, clock)
 
     async def serve(request: Request) -> Response:
-        return server.answer(request, await request.body())
+        response = server.answer(request, await request.body())
+        response.headers["Date"] = format_datetime(clock(), usegmt=True)
+        return response
 
     async def show(request: Request) -> Response:
         return server.page(request.path_params["type"], request.path_params["id"])
