@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench lock screenshots clean
+.PHONY: help install run test cover check bench lock screenshots clean
 
 help:  ## What can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,11 +17,14 @@ run: install  ## Run the whole product: http://127.0.0.1:8501
 test: install  ## Run every test, with a real browser and a real PostgreSQL
 	@$(BIN)/python -m pytest
 
+cover: install  ## Run every test and say which lines none of them reaches
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
 check: install  ## Format, lint, strict types and the architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q --no-cov tests/test_architecture.py
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
 
 bench: install  ## Measure speed; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.run

@@ -6,6 +6,7 @@ whatever index this machine uses; `uv` does it in seconds, pip does it without.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -16,97 +17,163 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
-TOOLS = ROOT / ".tools"
+PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".installed"
-UV = "uv==0.13.9"
+TOOLS = ROOT / ".tools"
+UV = "0.13.9"
+ROOMS = ("app", "connectors", "data", "pages", "scoring")
+OLDEST = (3, 11)
+NEWER = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 
 def main() -> int:
     """Make `.venv` match the lock file; at once when it already does."""
-    if sys.version_info < (3, 11):
-        found = ".".join(map(str, sys.version_info[:3]))
-        return fail(f"Leadlight needs Python 3.11 or newer; this is {found}. Try PYTHON=python3.12.")
+    if sys.version_info < OLDEST:
+        return with_a_newer_python()
     if not LOCK.exists():
         return fail("requirements.lock is missing: get a complete copy of the project.")
-    wanted = fingerprint()
-    if STAMP.exists() and STAMP.read_text() == wanted and venv_python().exists():
+    if is_installed():
         return 0
-    STAMP.unlink(missing_ok=True)
-    say("Setting up .venv (once; a minute or two without a cache) …")
-    uv = find_uv()
-    try:
-        install_with_uv(uv) if uv else install_with_pip()
-    except subprocess.CalledProcessError as error:
-        return fail(
-            f"A set-up step failed with code {error.returncode}:\n  {' '.join(map(str, error.cmd))}\n"
-            "Its own message is above. Check the network and the package index, then run this again."
-        )
-    STAMP.write_text(wanted)
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)  # `make run` and `make test` may start together
+        if is_installed():
+            return 0
+        try:
+            install()
+        except subprocess.CalledProcessError as error:
+            return fail(
+                f"A set-up step failed with code {error.returncode}:\n"
+                f"  {' '.join(map(str, error.cmd))}\n"
+                "Its own message is above. Check the network, the package index and the space on "
+                "the disk, then run this again: it goes on where it can."
+            )
+        except KeyboardInterrupt:
+            return fail("Interrupted. Run this again to finish.", code=130)
     say("Ready.")
     return 0
 
 
-def fingerprint() -> str:
-    """Changes with the lock file, the project's metadata or the Python in use."""
-    digest = hashlib.sha256(LOCK.read_bytes())
-    digest.update((ROOT / "pyproject.toml").read_bytes())
-    digest.update(f"{sys.version_info[:2]} {ROOT}".encode())
-    return digest.hexdigest()
+def with_a_newer_python() -> int:
+    """Run this program again with a newer Python of this machine."""
+    newer = next(filter(None, map(shutil.which, NEWER)), None)
+    if newer is None:
+        found = ".".join(map(str, sys.version_info[:3]))
+        return fail(
+            f"Leadlight needs Python 3.11 or newer; this is {found}. Install one; where it is not "
+            "found by itself, name it: make run PYTHON=/path/to/python3."
+        )
+    os.execv(newer, [newer, str(Path(__file__).resolve())])
 
 
-def venv_python() -> Path:
-    """The environment's interpreter."""
-    return VENV / "bin" / "python"
+def is_installed() -> bool:
+    """Whether the last set-up finished and was for this lock file, Python and folder."""
+    return stamp() == f"{environment()} {wanted()}" and PYTHON.exists()
 
 
-def find_uv() -> list[str] | None:
-    """A command that runs uv: the machine's own, ours, or a fresh one by pip; None without pip."""
-    if shutil.which("uv"):
-        return ["uv"]
-    ours = TOOLS / "bin" / "uv"
-    if not ours.exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(TOOLS), UV]
-        if subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL).returncode != 0:
-            return None
-    return [str(ours)] if ours.exists() else None
+def stamp() -> str:
+    """What the last finished set-up was for; "" when there was none."""
+    return STAMP.read_text() if STAMP.exists() else ""
 
 
-def install_with_uv(uv: list[str]) -> None:
-    """Seconds: uv makes the environment and installs the lock."""
-    python = str(venv_python())
-    run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(VENV)])
-    install = [*uv, "pip", "install", "--quiet", "--python", python]
-    run([*install, "--require-hashes", "-r", str(LOCK)])
-    run([*install, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+def environment() -> str:
+    """Changes with what an environment cannot survive: another Python, another folder."""
+    return digest(f"{sys.version_info[:2]} {ROOT}".encode())
+
+
+def wanted() -> str:
+    """Changes with what is to be installed."""
+    return digest(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes())
+
+
+def digest(content: bytes) -> str:
+    """A short name for some content."""
+    return hashlib.sha256(content).hexdigest()[:24]
+
+
+def install() -> None:
+    """Make the environment anew, or bring a finished one up to date; the stamp comes last."""
+    usable = stamp().startswith(environment()) and PYTHON.exists()
+    STAMP.unlink(missing_ok=True)
+    if usable:
+        say("Bringing .venv up to date …")
+    else:
+        say("Setting up .venv (once; up to a minute or two) …")
+        shutil.rmtree(VENV, ignore_errors=True)
+    uv = find_uv()
+    if uv is None or not install_with_uv(uv, usable):
+        install_with_pip()
+    # Read-only or set-up-only machines never write these; without them each start takes seconds.
+    run([str(PYTHON), "-m", "compileall", "-q", *ROOMS])
+    STAMP.write_text(f"{environment()} {wanted()}")
+
+
+def find_uv() -> str | None:
+    """A uv that runs: the machine's own, ours, or a fresh one by pip; None where pip cannot."""
+    ours = TOOLS / f"uv-{UV}"
+    for path in (shutil.which("uv"), str(ours / "bin" / "uv")):
+        if path and works([path, "--version"]):
+            return path
+    shutil.rmtree(ours, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "1"]
+    if not works([*pip, "--target", str(ours), f"uv=={UV}"]):
+        return None
+    return str(ours / "bin" / "uv")
+
+
+def install_with_uv(uv: str, usable: bool) -> bool:
+    """Seconds: uv makes the environment match the lock; False when pip should try."""
+    python = ["--quiet", "--python", str(PYTHON)]
+    try:
+        if not usable:
+            run([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)])
+        run([uv, "pip", "sync", *python, "--compile-bytecode", "--require-hashes", str(LOCK)])
+        run([uv, "pip", "install", *python, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+    except subprocess.CalledProcessError:
+        say("uv could not do it; trying pip, which takes longer …")
+        shutil.rmtree(VENV, ignore_errors=True)
+        return False
+    return True
 
 
 def install_with_pip() -> None:
-    """A minute: the standard library makes the environment, pip installs the lock."""
-    try:
+    """A minute or two: the standard library makes the environment, pip installs the lock."""
+    if works([sys.executable, "-m", "pip", "--version"]):
+        # Debian's Python cannot put pip into an environment, but its own pip can fill one.
+        run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)])
+        pip = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+    else:
+        say("This Python has no pip. If the next step fails: apt install python3-pip python3-venv.")
         run([sys.executable, "-m", "venv", "--clear", str(VENV)])
-    except subprocess.CalledProcessError:
-        say("This Python cannot make environments (on Debian: apt install python3-venv).")
-        raise
-    install = [str(venv_python()), "-m", "pip", "install", "--quiet"]
-    run([*install, "--require-hashes", "-r", str(LOCK)])
-    run([*install, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+        pip = [str(PYTHON), "-m", "pip"]
+    run([*pip, "install", "--quiet", "--require-hashes", "-r", str(LOCK)])
+    run([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+
+
+def works(command: list[str]) -> bool:
+    """Whether a command ends well; what it says is not shown."""
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def run(command: list[str]) -> None:
     """Run one step in the project's folder; raises CalledProcessError."""
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    subprocess.run(command, check=True, cwd=ROOT, env=environment)
+    quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **quiet})
 
 
 def say(text: str) -> None:
     """One line for the person who waits."""
     sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
-def fail(text: str) -> int:
+def fail(text: str, *, code: int = 1) -> int:
     """Say what is wrong; the exit code of a failed set-up."""
     say(text)
-    return 1
+    return code
 
 
 if __name__ == "__main__":
