@@ -618,6 +618,56 @@ def test_a_stream_the_account_lacks_is_named_once_and_skipped(
     assert one_page(portal, crm, "page_visits").next_cursor
 
 
+@pytest.mark.parametrize(
+    ("stream", "path", "rows"),
+    [
+        (
+            "form_submissions",
+            "/submissions/forms",
+            [
+                {"conversionId": "c-1", "submittedAt": "soon", "values": []},
+                {"conversionId": "c-2", "submittedAt": 1793613600000, "values": ["x"]},
+            ],
+        ),
+        (
+            "email_events",
+            "/email/public",
+            [
+                {"id": "e-1", "created": 1793613600000, "type": "OPEN"},
+                {"id": "e-2", "created": None, "recipient": "a@b.example"},
+            ],
+        ),
+        (
+            "page_visits",
+            "/events/v3",
+            [
+                {"id": "v-1", "occurredAt": "20226-01-01T00:00:00Z", "objectId": "1"},
+                {"id": "v-2", "occurredAt": "2026-11-02T09:00:00Z", "objectId": None},
+            ],
+        ),
+    ],
+)
+def test_a_bad_event_steps_aside(
+    portal: ServedPortal, crm: HubSpotCrm, stream: str, path: str, rows: list[dict[str, Any]]
+) -> None:
+    portal.add("forms", id="f-1", name="Contact us", formType="hubspot")
+    good = {
+        "form_submissions": {
+            "conversionId": "c-3",
+            "submittedAt": 1793613600000,
+            "values": [{"name": "email", "value": "a@b.example"}],
+        },
+        "email_events": {"id": "e-3", "created": 1793613600000, "recipient": "a@b.example"},
+        "page_visits": {"id": "v-3", "occurredAt": "2026-11-02T09:00:00Z", "objectId": "7"},
+    }[stream]
+    name = "events" if stream == "email_events" else "results"
+    portal.answer({name: [*rows, good]}, path=path)
+    found = pages_of(portal, crm, stream)
+    assert len([e for page in found for e in page.engagements]) == 1
+    problems = [problem for page in found for problem in page.problems]
+    assert [problem.kind for problem in problems] == ["bad_record", "bad_record"]
+
+
 # -- outcomes ----------------------------------------------------------------------------------
 
 
@@ -900,6 +950,36 @@ def test_locked_records_are_tried_again_in_a_moment(portal: ServedPortal, crm: H
     portal.answer({"category": "LOCKED"}, path="/batch/update", status=423)
     [result] = crm.write_scores([score(person, portal.now)])
     assert (result.status, portal.waits) == ("done", [2.0])
+
+
+@pytest.mark.parametrize(
+    ("category", "status"),
+    [("OBJECT_NOT_FOUND", "gone"), ("RATE_LIMITS", "later"), ("VALIDATION_ERROR", "rejected")],
+)
+def test_each_error_of_a_batch_says_what_to_do(
+    portal: ServedPortal, crm: HubSpotCrm, category: str, status: str
+) -> None:
+    crm.provision()
+    person = contact(portal.contact())
+    error = {
+        "status": "error",
+        "category": category,
+        "message": "no",
+        "context": {"ids": [person.id]},
+    }
+    body = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [error]}
+    portal.answer(body, path="/batch/update", status=207)
+    [result] = crm.write_scores([score(person, portal.now)])
+    assert result.status == status
+
+
+def test_a_token_that_may_not_ask_for_the_account_still_works(
+    portal: ServedPortal, crm: HubSpotCrm
+) -> None:
+    portal.answer({"message": "not yours"}, path="/account-info", status=403, times=9)
+    assert crm.provision().account == "HubSpot"
+    portal.contact()
+    assert one(pages_of(portal, crm, "contacts"), "records").url == ""
 
 
 def test_only_contacts_carry_scores(portal: ServedPortal, crm: HubSpotCrm) -> None:
