@@ -21,7 +21,7 @@ from connectors.salesforce_describe import Describer, refusal
 from connectors.salesforce_provision import provision, verify
 from connectors.salesforce_session import API_VERSION, Refused, SalesforceSession
 from connectors.salesforce_streams import SOURCES, StreamReader
-from connectors.salesforce_writes import create_task, write_scores
+from connectors.salesforce_writes import already_written, create_task, write_scores
 from scoring.leads import RecordKey
 from scoring.problems import Problem
 
@@ -103,6 +103,10 @@ class SalesforceCrm:
     def write_scores(self, batch: Sequence[ScoreWrite]) -> list[WriteResult]:
         """Write scores, 200 records a call; a converted lead's result names its contact."""
         return write_scores(self._session, batch)
+
+    def already_written(self, batch: Sequence[ScoreWrite]) -> set[RecordKey]:
+        """Which of these records hold exactly this score, band and time; 2,000 records a call."""
+        return already_written(self._session, batch)
 
     def create_task(self, task: TaskDraft) -> str:
         """Create the task for the person's owner, once; returns its id."""

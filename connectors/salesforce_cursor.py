@@ -34,7 +34,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read back what `text()` wrote; "" is the beginning. Raises ValueError for anything else."""
+        """Read back what `text()` wrote; "" is the beginning. Raises ValueError otherwise."""
         if not text:
             return cls()
         try:
@@ -45,7 +45,8 @@ class Cursor:
     def text(self) -> str:
         """The cursor as it is stored."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        shown = {name: value for name, value in values.items() if value not in (None, "", {}, 0)}
+        plain = Cursor()
+        shown = {name: found for name, found in values.items() if found != getattr(plain, name)}
         return json.dumps(shown, separators=(",", ":"))
 
     @property

@@ -98,7 +98,7 @@ class Describer:
 
 
 def refusal(refused: Refused, doing: str) -> Exception:
-    """The error for a refusal that no caller expected: permissions need a person, the rest a retry."""
+    """The error for a refusal nobody expected: permissions need a person, the rest a retry."""
     if refused.status == 403:
         return AuthFailed(
             f"Salesforce does not allow {doing} ({refused.codes[0]}): grant the API user the"

@@ -65,8 +65,8 @@ def verify(describer: Describer) -> list[Problem]:
         if described is None:
             problems.append(
                 _problem(
-                    f"Salesforce does not show us {object_}: grant the API user read and edit access"
-                    f" to the object {object_}.",
+                    f"Salesforce does not show us {object_}: grant the API user read and edit"
+                    f" access to the object {object_}.",
                     object_,
                 )
             )
@@ -107,7 +107,10 @@ def _wrong(described: Described, own: OwnField) -> str:
             " connect Leadlight once (Customize Application, Manage Profiles and Permission Sets)."
         )
     if found.get("type") not in own.described_as:
-        return f"The field {where} has the type {found.get('type')}: rename or delete it, then check again."
+        return (
+            f"The field {where} has the type {found.get('type')}: rename or delete it, then check"
+            " again."
+        )
     if own.metadata["type"] == "Number" and int(found.get("scale") or 0) < 1:
         return f"The field {where} has no decimal place: set it to Number(4, 1), then check again."
     if not described.writable(own.name):
@@ -169,8 +172,8 @@ def _grant(session: SalesforceSession, user_id: str) -> list[Problem]:
         return [
             _problem(
                 f"Salesforce does not let us give ourselves access to our own fields"
-                f" ({refused.codes[0]}): grant the API user “Manage Profiles and Permission Sets” and"
-                f" “Assign Permission Sets”, or create and assign the permission set"
+                f" ({refused.codes[0]}): grant the API user “Manage Profiles and Permission Sets”"
+                f" and “Assign Permission Sets”, or create and assign the permission set"
                 f" “{PERMISSION_SET}” by hand.",
                 "PermissionSet",
                 detail=str(refused)[:300],

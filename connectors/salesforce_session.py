@@ -247,7 +247,7 @@ class SalesforceSession:
             )
         if response.status_code != 200 or not isinstance(body.get("access_token"), str):
             code, why = body.get("error", ""), str(body.get("error_description", ""))
-            advice = _SIGN_IN_ADVICE.get(why, "Check the client id and the client secret.")
+            advice = _SIGN_IN_ADVICE.get(why, "Check them: enter a valid client id and secret.")
             raise AuthFailed(
                 f"Salesforce refused the sign-in ({code}: {why}). {advice}",
                 detail=f"status {response.status_code}",
@@ -290,7 +290,7 @@ def _own_header_only(request: requests.PreparedRequest) -> requests.PreparedRequ
 
 
 def _translated(work: Callable[[Salesforce], Any], client: Salesforce) -> Any:
-    """Run `work`, with every way it can fail turned into an error of ours (a dead session stays)."""
+    """Run `work`; every way it can fail becomes an error of ours, but for a dead session."""
     try:
         return work(client)
     except SalesforceExpiredSession:

@@ -1,9 +1,9 @@
-"""Scores and tasks into Salesforce: our own fields only, 200 records a call, one result a record."""
+"""Scores and tasks into Salesforce: only our own fields, 200 records a call, a result for each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from connectors.base import (
@@ -19,22 +19,28 @@ from connectors.salesforce_describe import refusal
 from connectors.salesforce_rows import person, quoted
 from connectors.salesforce_session import Refused, SalesforceSession
 from scoring.leads import RecordKey
+from scoring.normalise import parse_time
 
-#: Records of one sObject Collections call (one API call, whatever their number).
-COLLECTION_ROWS = 200
+#: Records of one sObject Collections call (one API call, whatever their number): to write, to read.
+COLLECTION_ROWS, RETRIEVE_ROWS = 200, 2_000
 _OBJECTS = {"lead": "Lead", "contact": "Contact"}
 _LATER = frozenset({"UNABLE_TO_LOCK_ROW", "ENTITY_IS_LOCKED", "SERVER_UNAVAILABLE"})
 _GONE = frozenset({"ENTITY_IS_DELETED", "NOT_FOUND", "INVALID_CROSS_REFERENCE_KEY"})
 _CONVERTED = "CANNOT_UPDATE_CONVERTED_LEAD"
 _HIDDEN = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 _REFERENCE = "Leadlight reference: "
+_CHECKED = ("Leadlight_Score__c", "Leadlight_Band__c", "Leadlight_Scored_At__c")
 
 
 def write_scores(session: SalesforceSession, batch: Sequence[ScoreWrite]) -> list[WriteResult]:
-    """Write a batch of any size; one result per record. Raises only if nothing was written yet."""
+    """Write a batch of any size; raises only when nothing could be written at all.
+
+    Of a record that occurs twice the newest score counts. What was not sent after a failure is
+    "later".
+    """
     results: list[WriteResult] = []
     writes = []
-    for write in batch:
+    for write in _newest(batch):
         if write.record.kind in _OBJECTS:
             writes.append(write)
         else:
@@ -54,6 +60,16 @@ def write_scores(session: SalesforceSession, batch: Sequence[ScoreWrite]) -> lis
             results += [WriteResult(w.record, "later", str(error)) for w in writes[start:]]
             break
     return results
+
+
+def _newest(batch: Sequence[ScoreWrite]) -> list[ScoreWrite]:
+    """One write per record: twice the same one in a call would be a duplicate."""
+    newest: dict[RecordKey, ScoreWrite] = {}
+    for write in batch:
+        known = newest.get(write.record)
+        if known is None or write.scored_at >= known.scored_at:
+            newest[write.record] = write
+    return list(newest.values())
 
 
 def _write_chunk(session: SalesforceSession, chunk: list[ScoreWrite]) -> list[WriteResult]:
@@ -83,7 +99,7 @@ def _record(write: ScoreWrite) -> dict[str, Any]:
         "Leadlight_Confidence__c": write.confidence[:40],
         "Leadlight_Reasons__c": write.reasons[:4_000],
         "Leadlight_Next_Step__c": write.next_step[:255],
-        "Leadlight_Scored_At__c": write.scored_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "Leadlight_Scored_At__c": _wire(write.scored_at),
         "Leadlight_Rule_Set__c": write.rule_set[:80],
     }
 
@@ -102,8 +118,8 @@ def _result(write: ScoreWrite, answer: Any) -> WriteResult:
         return WriteResult(write.record, "gone", text)
     if codes & _HIDDEN:
         message = (
-            f"Our fields cannot be written ({text}). Assign the permission set “Leadlight” to the API"
-            " user (field-level security), then retry."
+            f"Our fields cannot be written ({text}). Assign the permission set “Leadlight” to the"
+            " API user (field-level security), then retry."
         )
         return WriteResult(write.record, "rejected", message)
     reason = text or ", ".join(sorted(codes)) or "no reason given"
@@ -134,6 +150,68 @@ def _moved(session: SalesforceSession, results: list[WriteResult]) -> list[Write
     ]
 
 
+def already_written(session: SalesforceSession, batch: Sequence[ScoreWrite]) -> set[RecordKey]:
+    """Which of these leads and contacts hold exactly this score, band and time.
+
+    Where our fields are missing or hidden none does, and writing then says what to grant.
+    """
+    held: set[RecordKey] = set()
+    for kind, object_ in _OBJECTS.items():
+        writes = [w for w in batch if w.record.kind == kind and _is_id(w.record.id)]
+        ids = list(dict.fromkeys(write.record.id for write in writes))
+        rows: dict[str, Mapping[str, Any]] = {}
+        for start in range(0, len(ids), RETRIEVE_ROWS):
+            rows |= _retrieved(session, object_, ids[start : start + RETRIEVE_ROWS])
+        held |= {w.record for w in writes if _holds(rows.get(w.record.id), w)}
+    return held
+
+
+def _retrieved(
+    session: SalesforceSession, object_: str, ids: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """What records hold in our own fields, by id; those that cannot be read are left out."""
+    body = {"ids": ids, "fields": ["Id", *_CHECKED]}
+    try:
+        answer = session.rest(f"composite/sobjects/{object_}", "POST", body)
+    except Refused as refused:
+        if _HIDDEN & set(refused.codes):
+            return {}
+        raise refusal(refused, "reading back scores") from None
+    if answer is None:  # an empty list
+        return {}
+    if not isinstance(answer, list):
+        raise TransientFailure(
+            "Salesforce did not say which scores it holds: they are read again.",
+            detail=str(answer)[:200],
+        )
+    return {str(row.get("Id")): row for row in answer if isinstance(row, Mapping)}
+
+
+def _holds(row: Mapping[str, Any] | None, write: ScoreWrite) -> bool:
+    score = row.get("Leadlight_Score__c") if row is not None else None
+    if row is None or not isinstance(score, int | float):
+        return False
+    try:
+        at = parse_time(str(row.get("Leadlight_Scored_At__c") or ""))
+    except ValueError:
+        return False
+    return (
+        f"{score:.1f}" == f"{write.score:.1f}"
+        and row.get("Leadlight_Band__c") == write.band[:40]
+        and _wire(at) == _wire(write.scored_at)
+    )
+
+
+def _is_id(text: str) -> bool:
+    """Whether this can be a record's id; one that cannot would fail the call for all."""
+    return len(text) in (15, 18) and text.isascii() and text.isalnum()
+
+
+def _wire(moment: datetime) -> str:
+    """Whole seconds in UTC: Salesforce keeps no fractions."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def create_task(session: SalesforceSession, task: TaskDraft) -> str:
     """Create the next-step task once, and return its id; a replay finds the first by its reference.
 
@@ -148,7 +226,7 @@ def create_task(session: SalesforceSession, task: TaskDraft) -> str:
             " ORDER BY CreatedDate DESC LIMIT 200"
         )
         for row in known:
-            if reference in str(row.get("Description") or ""):
+            if reference in str(row.get("Description") or "").splitlines():
                 return str(row["Id"])
         body = {
             "WhoId": task.record.id,
@@ -166,7 +244,13 @@ def create_task(session: SalesforceSession, task: TaskDraft) -> str:
             record=task.record,
             detail=str(refused)[:300],
         ) from None
-    return str(answer["id"])
+    task_id = str(answer.get("id") or "") if isinstance(answer, Mapping) else ""
+    if not task_id:
+        raise TransientFailure(
+            "Salesforce did not say which task it created: it is looked up and tried again.",
+            detail=str(answer)[:200],
+        )
+    return task_id
 
 
 def _owner(session: SalesforceSession, record: RecordKey) -> dict[str, str]:

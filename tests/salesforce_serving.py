@@ -32,6 +32,7 @@ class ServedOrg:
         self.now = START
         self.state = State(":memory:")
         self.url = ""
+        self.waits: list[float] = []  # what adapters waited, in seconds
 
     def clock(self) -> datetime:
         return self.now
@@ -39,23 +40,42 @@ class ServedOrg:
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def crm(self, **options: Any) -> SalesforceCrm:
-        """The adapter, signed in to this org; its waits are recorded in `waits`."""
-        self.waits: list[float] = []
-        credentials = {"client_id": self.client_id, "client_secret": self.client_secret}
-        return SalesforceCrm(self.url, **{"sleep": self.waits.append, **credentials, **options})
+    def sleep(self, seconds: float) -> None:
+        """Wait as an adapter does here: the clock moves."""
+        self.waits.append(seconds)
+        self.wait(seconds)
 
-    def add(self, type_: str, *, at: datetime | None = None, **fields: Any) -> str:
-        """Put a record into the org as if it had been entered at `at`."""
+    def empty(self) -> None:
+        """Back to a new org at the start of time, with its switches off."""
+        self.now = START
+        self.waits.clear()
+        with self.state.transaction() as connection:
+            connection.execute(
+                "DELETE FROM meta WHERE name LIKE 'salesforce.%'"
+                " AND name NOT LIKE 'salesforce.own.%'"
+            )
+            founded = "('Organization', 'User', 'Group')"
+            connection.execute(f"DELETE FROM object WHERE type NOT IN {founded}")
+            connection.execute("DELETE FROM field")
+
+    def crm(self, **options: Any) -> SalesforceCrm:
+        """A new adapter, signed in to this org; its waits move the clock."""
+        credentials = {"client_id": self.client_id, "client_secret": self.client_secret}
+        return SalesforceCrm(self.url, **{"sleep": self.sleep, **credentials, **options})
+
+    def add(
+        self, type_: str, *, at: datetime | None = None, seen_after: float = 0.0, **fields: Any
+    ) -> str:
+        """Put a record into the org as entered at `at`, seen by queries so many seconds later."""
         number = self.state.next_number(f"salesforce.{type_}")
         record_id = new_id(OBJECTS[type_.lower()].prefix, number)
         stamp = int((at or self.now).timestamp()) * 1_000
-        self.state.put(Stored(CRM, type_, record_id, number, fields, stamp, stamp, stamp, False))
+        seen = stamp + int(seen_after * 1_000)
+        self.state.put(Stored(CRM, type_, record_id, number, fields, stamp, stamp, seen, False))
         return record_id
 
-    def lead(self, **fields: Any) -> str:
+    def lead(self, *, at: datetime | None = None, seen_after: float = 0.0, **fields: Any) -> str:
         """Put a plausible lead into the org."""
-        at = fields.pop("at", None)
         number = self.state.next_number("test.lead")
         plain = {
             "FirstName": "Ada",
@@ -63,7 +83,7 @@ class ServedOrg:
             "Company": f"Engines {number}",
             "Email": f"ada{number}@engines{number}.example",
         }
-        return self.add("Lead", at=at, **(plain | fields))
+        return self.add("Lead", at=at, seen_after=seen_after, **(plain | fields))
 
     def change(self, type_: str, record_id: str, *, archived: bool = False, **fields: Any) -> None:
         """Change a record now, as the CRM would."""

@@ -32,7 +32,8 @@ class Sessions:
     """Access tokens: given for client credentials, valid until they age or are revoked.
 
     Switches in the state's `meta`: `salesforce.token_seconds` (life of a token; empty = a day) and
-    `salesforce.sessions_from` (milliseconds; older tokens are expired).
+    `salesforce.sessions_from` (milliseconds; older tokens are expired), `salesforce.revoked`
+    ("yes": the client is refused, with all its tokens).
     """
 
     def __init__(self, org: Org, client_id: str, client_secret: str, base_url: str) -> None:
@@ -54,7 +55,7 @@ class Sessions:
         )
         if not _same(client_id, self._client[0]):
             return _oauth_error("invalid_client_id", "client identifier invalid")
-        if not _same(client_secret, self._client[1]):
+        if not _same(client_secret, self._client[1]) or self._revoked():
             return _oauth_error("invalid_client", "invalid client credentials")
         now = self._org.clock()
         token = f"{self._org.org_id[:15]}!{secrets.token_urlsafe(48)}"
@@ -78,10 +79,15 @@ class Sessions:
         issued = self._issued.get(token)
         if scheme.lower() not in ("bearer", "oauth") or issued is None:
             return False
+        if self._revoked():
+            return False
         meta = self._org.state.meta
         life = timedelta(seconds=float(meta("salesforce.token_seconds") or 86_400))
         revoked = float(meta("salesforce.sessions_from") or 0)
         return self._org.clock() - issued < life and issued.timestamp() * 1_000 >= revoked
+
+    def _revoked(self) -> bool:
+        return self._org.state.meta("salesforce.revoked") == "yes"
 
 
 def build_app(
@@ -136,25 +142,38 @@ def _answer(
         return Answer(200, Api.versions()), False
     if not path.startswith("/services/data/"):
         return not_found(), False
-    line = len(request.url.path) + len(request.url.query)
-    if line > URI_LIMIT:
-        return Response("<h1>URI Too Long</h1>", 414, media_type="text/html"), False
-    if line + sum(len(name) + len(value) for name, value in request.headers.raw) > URI_LIMIT:
-        return Response("<h1>Header Too Large</h1>", 431, media_type="text/html"), False
+    too_long = _too_long(request)
+    if too_long is not None:
+        return too_long, False
     if not sessions.valid(request.headers.get("authorization", "")):
         return errors(401, "INVALID_SESSION_ID", "Session expired or invalid"), False
+    return _counted(request, path, raw, api), True
+
+
+def _too_long(request: Request) -> Response | None:
+    """The refusal of a request line, or of a line with its headers, beyond the limit."""
+    line = len(request.url.path) + len(request.url.query)
+    if line > URI_LIMIT:
+        return Response("<h1>URI Too Long</h1>", 414, media_type="text/html")
+    if line + sum(len(name) + len(value) for name, value in request.headers.raw) > URI_LIMIT:
+        return Response("<h1>Header Too Large</h1>", 431, media_type="text/html")
+    return None
+
+
+def _counted(request: Request, path: str, raw: bytes, api: Api) -> Answer | Response:
+    """The answer to a signed-in call, within the daily limit."""
     if api.calls >= api.daily_limit():
-        return errors(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), True
+        return errors(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
     api.calls += 1
     disturbed = _disturbed(api.org.state, path)
     if disturbed is not None:
-        return disturbed, True
+        return disturbed
     body: Any = None
     if raw:
         try:
             body = json.loads(raw)
         except ValueError as error:
-            return errors(400, "JSON_PARSER_ERROR", f"Unexpected character: {error}"), True
+            return errors(400, "JSON_PARSER_ERROR", f"Unexpected character: {error}")
     call = Call(
         method=request.method,
         path=path,
@@ -162,7 +181,7 @@ def _answer(
         headers={name.lower(): value for name, value in request.headers.items()},
         body=body,
     )
-    return api.handle(call), True
+    return api.handle(call)
 
 
 def _disturbed(state: State, path: str) -> Answer | Response | None:

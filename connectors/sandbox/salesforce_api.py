@@ -19,7 +19,7 @@ from connectors.sandbox.soql import SoqlError, parse
 from connectors.sandbox.soql_sql import compile_query, long_id, wire_time
 from connectors.sandbox.state import Stored
 
-#: Records per collections call, consecutive types in one, subrequests of a composite, queries in it.
+#: Records per collections call, runs of one type in it, subrequests of a composite, queries in it.
 COLLECTION_LIMIT, CHUNK_LIMIT, COMPOSITE_LIMIT, COMPOSITE_QUERIES = 200, 10, 25, 5
 RETRIEVE_LIMIT = 2_000
 PAGE_LIMIT, PAGE_FLOOR = 2_000, 200
@@ -245,7 +245,7 @@ class Api:
         return min(page, int(short)) if short else page
 
     def _query_more(self, call: Call, version: str, locator: str) -> Answer:
-        name, offset = (locator.rsplit("-", 1) + [""])[:2]
+        name, _, offset = locator.rpartition("-")
         cursor = self._cursors.get(name)
         if not offset.isdigit() or not name:
             return errors(400, "INVALID_QUERY_LOCATOR", "invalid query locator")

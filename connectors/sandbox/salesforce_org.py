@@ -142,7 +142,8 @@ class Org:
             " FROM object a JOIN object p ON p.crm=a.crm AND p.type='FieldPermissions'"
             " AND json_extract(p.fields,'$.ParentId')=json_extract(a.fields,'$.PermissionSetId')"
             " WHERE a.crm=? AND a.type='PermissionSetAssignment' AND a.archived=0 AND p.archived=0"
-            " AND json_extract(a.fields,'$.AssigneeId')=? AND json_extract(p.fields,'$.SobjectType')=?"
+            " AND json_extract(a.fields,'$.AssigneeId')=?"
+            " AND json_extract(p.fields,'$.SobjectType')=?"
             " AND json_extract(p.fields,'$.PermissionsRead')",
             (CRM, self.user_id, type_),
         )
@@ -165,17 +166,11 @@ class Org:
 
     def value(self, stored: Stored, name: str) -> Any:
         """One field's value as the API shows it."""
-        if name in COLUMN_FIELDS:
-            return {
-                "Id": stored.id,
-                "IsDeleted": stored.archived,
-                "CreatedDate": wire_time(stored.created_at),
-                "LastModifiedDate": wire_time(stored.modified_at),
-                "SystemModstamp": wire_time(stored.modified_at),
-            }[name]
         value = stored.fields.get(name)
         if value is not None:
             return value
+        if name in COLUMN_FIELDS:
+            return _column(stored, name)
         if name == "Name" and "LastName" in stored.fields:
             first, last = stored.fields.get("FirstName"), stored.fields["LastName"]
             return f"{first} {last}" if first else last
@@ -282,9 +277,9 @@ class Org:
         ):
             message = f"{entity.name} ID: id value of incorrect type: {record_id}"
             raise RecordError("MALFORMED_ID", message, ["Id"])
+        self._refuse_locked(long_id(record_id))  # outside: a refusal must not undo its own count
         with self.state.transaction():
             stored = self.find(entity.name, record_id)
-            self._refuse_locked(stored.id)
             if entity.name == "Lead" and stored.fields.get("IsConverted"):
                 raise RecordError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
             fields = stored.fields | self._accepted(entity, body)
@@ -403,7 +398,10 @@ class Org:
             f"crm=? AND type=? AND archived=0 AND {same}", [CRM, type_, *values]
         )
         if twins:
-            message = f"duplicate value found: {unique[-1]} duplicates value on record with id: {twins[0].id}"
+            message = (
+                f"duplicate value found: {unique[-1]} duplicates value on record with id:"
+                f" {twins[0].id}"
+            )
             raise RecordError("DUPLICATE_VALUE", message)
 
     def _refuse_locked(self, record_id: str) -> None:
@@ -454,6 +452,15 @@ class Org:
         )
 
 
+def _column(stored: Stored, name: str) -> Any:
+    """A field that is kept as a column of its own."""
+    if name == "Id":
+        return stored.id
+    if name == "IsDeleted":
+        return stored.archived
+    return wire_time(stored.created_at if name == "CreatedDate" else stored.modified_at)
+
+
 def new_id(prefix: str, number: int) -> str:
     """An 18-character id: type prefix, a pod, a base-62 number, and the checksum."""
     digits = ""
@@ -475,18 +482,15 @@ def _typed(found: Field, value: Any) -> Any:
         return value
     if not isinstance(value, str):
         raise _wrong_type(found, value, "string")
-    if found.type == "datetime":
-        return _moment(found, value)
-    if found.type == "date":
-        try:
-            return date.fromisoformat(value[:10]).isoformat()
-        except ValueError:
-            raise _wrong_type(found, value, "date") from None
+    if found.type in ("reference", "id"):
+        return long_id(value)
+    return {"datetime": _moment, "date": _day}.get(found.type, _text)(found, value)
+
+
+def _text(found: Field, value: str) -> str:
     if found.type == "email" and not _EMAIL.match(value):
         message = f"{found.label or found.name}: invalid email address: {value}"
         raise RecordError("INVALID_EMAIL_ADDRESS", message, [found.name])
-    if found.type in ("reference", "id"):
-        return long_id(value)
     limit = found.length or 255
     if len(value) > limit:
         message = (
@@ -512,6 +516,13 @@ def _numeric(found: Field, value: Any) -> float | int:
         raise RecordError("NUMBER_OUTSIDE_VALID_RANGE", message, [found.name])
     factor = 10.0**found.scale
     return int(round(number * factor, 6)) / factor  # digits beyond the scale are cut silently
+
+
+def _day(found: Field, value: str) -> str:
+    try:
+        return date.fromisoformat(value[:10]).isoformat()
+    except ValueError:
+        raise _wrong_type(found, value, "date") from None
 
 
 def _moment(found: Field, value: str) -> str:

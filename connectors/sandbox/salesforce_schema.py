@@ -164,7 +164,7 @@ _FIELD = re.compile(r"(\w+)(?::(\w+)(?:\((\d+)(?:,(\d+))?\))?)?([!~]*)(?:>([\w|]
 
 
 def _fields(spec: str) -> list[Field]:
-    """Fields from a compact line: `Name:type(length)`, `!` required, `~` read-only, `>To|To@Rel`."""
+    """Fields from a compact line: `Name:type(length)`, `!` required, `~` fixed, `>To|To@Rel`."""
     found = []
     for word in spec.split():
         match = _FIELD.fullmatch(word)
@@ -284,9 +284,9 @@ _SPECS: dict[str, tuple[str, str, str]] = {
         "Email Message",
         """ParentId~>Task@Parent ActivityId>Task@Activity Subject:string(3000)
         FromAddress:email(1000) ToAddress:string(4000) TextBody:textarea(131072)
-        Incoming:boolean Status:picklist MessageDate:datetime RelatedToId>Account|Opportunity@RelatedTo
-        IsTracked:boolean~ IsOpened:boolean~ FirstOpenedDate:datetime LastOpenedDate:datetime
-        IsBounced:boolean~ ReplyToEmailMessageId>EmailMessage@ReplyToEmailMessage""",
+        Incoming:boolean Status:picklist MessageDate:datetime
+        RelatedToId>Account|Opportunity@RelatedTo IsTracked:boolean~ IsOpened:boolean~
+        FirstOpenedDate:datetime LastOpenedDate:datetime IsBounced:boolean~ ReplyToEmailMessageId>EmailMessage@ReplyToEmailMessage""",
     ),
     "EmailMessageRelation": (
         "0CZ",

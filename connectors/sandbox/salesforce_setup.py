@@ -33,7 +33,7 @@ _NEEDS = {
 
 
 def create_custom_field(org: Org, body: Mapping[str, Any]) -> str:
-    """Create a field from Tooling's `FullName` and `Metadata`; returns its id, raises RecordError."""
+    """Create a field from Tooling's `FullName` and `Metadata`; its id. Raises RecordError."""
     if org.state.meta("salesforce.may_customize") == "no":
         raise RecordError(
             "INSUFFICIENT_ACCESS",

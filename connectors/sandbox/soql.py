@@ -340,7 +340,8 @@ def _unescape(body: str, *, pattern: bool) -> str:
         if code.lower() not in _ESCAPES:
             raise SoqlError(
                 "MALFORMED_QUERY",
-                f"Invalid string literal '{body}'. Illegal character sequence '\\{code}' in string literal.",
+                f"Invalid string literal '{body}'. Illegal character sequence '\\{code}' in string"
+                " literal.",
             )
         plain = _ESCAPES[code.lower()]
         return "\\\\" if pattern and plain == "\\" else plain

@@ -27,7 +27,10 @@ _STAMPS = {
 }
 _TEXTS = frozenset({"string", "picklist", "email", "phone", "url", "textarea", "combobox"})
 _NUMBERS = frozenset({"int", "double", "currency", "percent"})
-_COMPOUND = "TRIM(COALESCE(json_extract({t}.fields,'$.FirstName')||' ','')||COALESCE(json_extract({t}.fields,'$.LastName'),''))"
+_COMPOUND = (
+    "TRIM(COALESCE(json_extract({t}.fields,'$.FirstName')||' ','')"
+    "||COALESCE(json_extract({t}.fields,'$.LastName'),''))"
+)
 
 EntityFinder = Callable[[str], SObject | None]
 
