@@ -1,4 +1,4 @@
-"""The world's happenings as the Salesforce sandbox keeps them, with what Salesforce does by itself."""
+"""The world's happenings as the Salesforce sandbox keeps them, and what Salesforce adds to them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MEETING_MS = 1_800_000
 
 
 class SalesforceWorld:
-    """Writes acts of people into the org; one instance per unit of work. Stamps are whole seconds."""
+    """Writes acts of people into the org; one instance per unit of work, stamps whole seconds."""
 
     def __init__(self, unit: Unit, rng: Random) -> None:
         self._unit = unit
