@@ -121,8 +121,8 @@ def _remembered(stored: Stored) -> Known:
     person = Person(
         first="",
         last="",
-        email=str(fields["email"]),
-        phone=str(fields["phone"]),
+        email=str(fields.get("email", "")),
+        phone=str(fields.get("phone", "")),
         title="",
         company=None,
         company_text="",
@@ -130,11 +130,11 @@ def _remembered(stored: Stored) -> Known:
         city="",
         source=("", ""),
         wants=str(fields["wants"]),
-        message=str(fields["message"]),
+        message=str(fields.get("message", "")),
         crms=(),
         fit=float(fields["fit"]),
         interest=float(fields["interest"]),
         reachable=bool(fields["reachable"]),
     )
     type_, id_ = fields["salesforce"]
-    return Known(person, str(fields["hubspot"]), (str(type_), str(id_)))
+    return Known(person, str(fields.get("hubspot", "")), (str(type_), str(id_)))
