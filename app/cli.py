@@ -79,12 +79,12 @@ def worker(
 @cli.command()
 def dashboard() -> None:
     """Serve the screens, /healthz and /metrics."""
+    settings = _settings()
+    _set_up_process()  # before Streamlit is imported, which logs by itself
     from app.dashboard import serve
     from app.ports import PortTaken, claim_port
     from data.store import Store
 
-    settings = _settings()
-    _set_up_process()
     with _in_words(settings):
         try:
             settings.port = claim_port(settings.host, settings.port)

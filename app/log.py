@@ -56,6 +56,8 @@ def set_up_logging(*, calm: bool = False) -> None:
     logging.getLogger("leadlight").setLevel(logging.WARNING if calm else logging.INFO)
     # A failing job is ours to tell, once; the scheduler would repeat it with each run.
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+    # Our screens are imported before Streamlit's runtime is there, which it would warn about.
+    logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(_not_about_runtime)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -66,6 +68,10 @@ def set_up_logging(*, calm: bool = False) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _not_about_runtime(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("No runtime found")
 
 
 def _logger(*arguments: Any) -> logging.Logger:

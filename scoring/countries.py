@@ -22,7 +22,7 @@ ALIASES: dict[str, str] = {
     **dict.fromkeys(("Holland", "The Netherlands", "Nederland"), "NL"),
     **dict.fromkeys(("Russia", "Russian Federation"), "RU"),
     **dict.fromkeys(("South Korea", "Korea", "Republic of Korea", "Korea South"), "KR"),
-    **dict.fromkeys(("UAE", "U.A.E.", "Emirates", "Dubai", "Abu Dhabi"), "AE"),
+    **dict.fromkeys(("UAE", "U.A.E.", "Emirates", "الإمارات", "Dubai", "Abu Dhabi"), "AE"),
     **dict.fromkeys(("Czech Republic", "Czechia", "Tschechien"), "CZ"),
     **dict.fromkeys(("Turkey", "Türkiye"), "TR"),
     **dict.fromkeys(("Ivory Coast", "Cote d'Ivoire"), "CI"),
@@ -41,6 +41,7 @@ ALIASES: dict[str, str] = {
     **dict.fromkeys(("Palestine", "State of Palestine"), "PS"),
     "Kosovo": "XK",  # not in the standard; the code everybody uses, the EU and SWIFT included
     "DR Congo": "CD",
+    "Bharat": "IN",
     "KSA": "SA",
     "Taiwan": "TW",
     "Laos": "LA",

@@ -246,8 +246,9 @@ class HubSpotWorld:
 
     def _mail_event(self, contact: str, type_: str, act: Act, **more: str) -> bool:
         recipient = self._email(contact)
-        if not recipient:
-            return False
+        local, _, domain = recipient.partition("@")
+        if not local or "." not in domain or "@" in domain or " " in recipient:
+            return False  # nothing can have been sent there
         campaign = act.at // (14 * 24 * _HOUR)
         fields = {"type": type_, "recipient": recipient, "emailCampaignId": campaign, "appId": 113}
         self._event("email_events", {**fields, **more}, act.at)

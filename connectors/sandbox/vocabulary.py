@@ -40,6 +40,18 @@ _EN_LAST = _words(
     "Nakagawa"
 )
 
+#: 555-01xx is kept for fiction in every area code; 496 0xxx in these British ones.
+_AMERICAN = tuple(
+    shape.replace("AAA", area)
+    for area in _words("202 206 212 214 303 305 312 404 415 503 512 602 617 702 713 801 919 973")
+    for shape in ("(AAA) 555-01##", "+1 AAA-555-01##", "AAA.555.01##", "1-AAA-555-01##")
+)
+_BRITISH = tuple(
+    shape.replace("AAA", area)
+    for area in _words("113 114 115 116 117 118 121 131 141 151 161")
+    for shape in ("0AAA 496 0###", "+44 (0)AAA 496 0###", "020 7946 0###")
+)
+
 COUNTRIES = (
     Country(
         "US",
@@ -48,7 +60,7 @@ COUNTRIES = (
         ("Austin", "Boston", "Denver", "Chicago", "Seattle", "Atlanta", "Portland"),
         _EN_FIRST,
         _EN_LAST,
-        ("(202) 555-01##", "+1 312-555-01##", "617.555.01##", "1-206-555-01##", "+1512555 01##"),
+        _AMERICAN,
         "en",
         34,
     ),
@@ -59,7 +71,7 @@ COUNTRIES = (
         ("London", "Leeds", "Bristol", "Manchester", "Edinburgh"),
         _EN_FIRST,
         _EN_LAST,
-        ("020 7946 0###", "+44 20 7946 0###", "+44 (0)113 496 0###", "0117 496 0###"),
+        _BRITISH,
         "en",
         13,
     ),
@@ -103,7 +115,7 @@ COUNTRIES = (
         ("Stockholm", "Malmö", "Göteborg", "Uppsala"),
         _words("Åsa Björn Disa Göran Hjördis Linnéa Märta Örjan Sixten Ylva"),
         _words("Ågren Björklind Dahlsjö Forsmark Häggvall Ljungstedt Sjöborg Öhrling"),
-        ("08-465 004 ##", "+46 8 465 004 ##", "040-628 04 ##"),
+        ("08-465 004 ##", "+46 8 465 004 ##", "040-628 04 ##", "031-390 06 ##"),
         "en",
         4,
     ),
