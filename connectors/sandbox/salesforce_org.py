@@ -19,7 +19,7 @@ from connectors.sandbox.salesforce_schema import (
     SObject,
     custom_field,
 )
-from connectors.sandbox.soql_sql import long_id, wire_time
+from connectors.sandbox.soql_sql import INDEXES, long_id, wire_time
 from connectors.sandbox.state import State, Stored
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -37,6 +37,14 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "Task": {"Status": "Not Started", "Priority": "Normal", "TaskSubtype": "Task"},
     "CampaignMember": {"Status": "Sent", "HasResponded": False},
     "Opportunity": {"IsClosed": False, "IsWon": False},
+}
+#: Fields that an org works out, and object types that have a field `Type` of their own.
+_DERIVED = frozenset({"Name", "CreatedById", "LastModifiedById", "LeadOrContactId", "Type"})
+_WITH_TYPE = frozenset({"Account", "Opportunity", "Campaign", "Group"})
+#: Checkboxes by object type: they are never empty.
+_FLAGS = {
+    entity.name: frozenset(f.name for f in entity.fields.values() if f.type == "boolean")
+    for entity in OBJECTS.values()
 }
 
 
@@ -75,7 +83,9 @@ class Org:
     def __init__(self, state: State, clock: Callable[[], datetime]) -> None:
         self.state = state
         self.clock = clock
-        with state.transaction():
+        with state.transaction() as connection:
+            for index in INDEXES:
+                connection.execute(index)
             self.org_id = self._founded("Organization", {"Name": "Sandbox", "IsSandbox": True})
             user = {
                 "Username": "integration@sandbox.example",
@@ -168,9 +178,11 @@ class Org:
         """One field's value as the API shows it."""
         value = stored.fields.get(name)
         if value is not None:
-            return value
+            return value if value != "" else None  # an empty text is no value to Salesforce
         if name in COLUMN_FIELDS:
             return _column(stored, name)
+        if name not in _DERIVED:
+            return False if name in _FLAGS[stored.type] else None
         if name == "Name" and "LastName" in stored.fields:
             first, last = stored.fields.get("FirstName"), stored.fields["LastName"]
             return f"{first} {last}" if first else last
@@ -178,15 +190,9 @@ class Org:
             return self.user_id
         if name == "LeadOrContactId":
             return stored.fields.get("ContactId") or stored.fields.get("LeadId")
-        if name == "Type" and stored.type not in (
-            "Account",
-            "Opportunity",
-            "Campaign",
-            "Group",
-        ):
+        if name == "Type" and stored.type not in _WITH_TYPE:
             return stored.type
-        found = OBJECTS[stored.type.lower()].fields.get(name.lower())
-        return False if found is not None and found.type == "boolean" else None
+        return None
 
     def render(
         self,

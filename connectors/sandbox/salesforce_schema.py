@@ -286,7 +286,8 @@ _SPECS: dict[str, tuple[str, str, str]] = {
         FromAddress:email(1000) ToAddress:string(4000) TextBody:textarea(131072)
         Incoming:boolean Status:picklist MessageDate:datetime
         RelatedToId>Account|Opportunity@RelatedTo IsTracked:boolean~ IsOpened:boolean~
-        FirstOpenedDate:datetime LastOpenedDate:datetime IsBounced:boolean~ ReplyToEmailMessageId>EmailMessage@ReplyToEmailMessage""",
+        FirstOpenedDate:datetime LastOpenedDate:datetime IsBounced:boolean~
+        ReplyToEmailMessageId>EmailMessage@ReplyToEmailMessage""",
     ),
     "EmailMessageRelation": (
         "0CZ",

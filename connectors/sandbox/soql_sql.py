@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import Any
 
 from connectors.sandbox.salesforce_schema import CRM, Field, SObject
@@ -30,6 +31,19 @@ _NUMBERS = frozenset({"int", "double", "currency", "percent"})
 _COMPOUND = (
     "TRIM(COALESCE(json_extract({t}.fields,'$.FirstName')||' ','')"
     "||COALESCE(json_extract({t}.fields,'$.LastName'),''))"
+)
+
+#: Lookups that queries follow from the other side: each has an index over what is stored.
+_LOOKUPS = (
+    ("EmailMessageRelation", "EmailMessageId"),
+    ("Lead", "ConvertedOpportunityId"),
+    ("OpportunityContactRole", "OpportunityId"),
+    ("Task", "WhoId"),
+)
+INDEXES = tuple(
+    f"CREATE INDEX IF NOT EXISTS salesforce_{type_}_{name} ON object"
+    f" (json_extract(fields,'$.{name}')) WHERE type='{type_}'"
+    for type_, name in _LOOKUPS
 )
 
 EntityFinder = Callable[[str], SObject | None]
@@ -74,7 +88,8 @@ def compile_query(query: Query, find: EntityFinder, *, now_ms: int, deleted: boo
         raise SoqlError("INVALID_TYPE", message)
     scope = _Scope(find, query, entity)
     columns = tuple(canonical(scope, path) for path in query.columns)
-    conditions = [f"o.crm='{CRM}'", f"o.type='{entity.name}'", "o.indexed_at<=?"]
+    own = "+o.crm" if _looked_up(entity, query.where) else "o.crm"  # + keeps to the lookup's index
+    conditions = [f"{own}='{CRM}'", f"o.type='{entity.name}'", "o.indexed_at<=?"]
     parameters: list[Any] = [now_ms]
     if not deleted:
         conditions.append("o.archived=0")
@@ -191,9 +206,44 @@ def _condition(scope: _Scope, condition: Condition) -> tuple[str, list[Any]]:
         return f"NOT {sql}", values
     if isinstance(condition, Junction):
         parts = [_condition(scope, part) for part in condition.parts]
-        joined = f" {condition.word.upper()} ".join(sql for sql, _ in parts)
-        return f"({joined})", [value for _, values in parts for value in values]
+        joined = f"({f' {condition.word.upper()} '.join(sql for sql, _ in parts)})"
+        flat = [value for _, values in parts for value in values]
+        floor = _floor(scope, condition) if condition.word.lower() == "or" else None
+        if floor is not None:
+            return f"({floor[0]}>=? AND {joined})", [floor[1], *flat]
+        return joined, flat
     return _comparison(scope, condition)
+
+
+def _floor(scope: _Scope, condition: Condition) -> tuple[str, int] | None:
+    """The stamp and the milliseconds that all matching rows reach: the index then starts there."""
+    if isinstance(condition, Junction):
+        floors = [_floor(scope, part) for part in condition.parts]
+        known = [floor for floor in floors if floor is not None]
+        if condition.word.lower() == "and":
+            return known[0] if known else None
+        same = len(known) == len(floors) and len({name for name, _ in known}) == 1
+        return min(known) if same else None
+    if isinstance(condition, Negation) or condition.operator not in ("=", ">", ">="):
+        return None
+    alias, found, _ = _walk(scope, condition.path, join=False)
+    if len(condition.path.parts) > 1 or found.name not in _STAMPS:
+        return None
+    if condition.values[0].kind == "null":
+        return None
+    value = int(_checked(scope, condition, found, condition.values[0]))
+    return _expression(alias, found), value + 1_000 * (condition.operator == ">")
+
+
+def _looked_up(entity: SObject, where: Condition | None) -> bool:
+    """Whether rows are asked for by a lookup that has an index."""
+    if isinstance(where, Junction) and where.word.lower() == "and":
+        return any(_looked_up(entity, part) for part in where.parts)
+    if not isinstance(where, Comparison) or where.operator not in ("=", "in"):
+        return False
+    found = entity.fields.get(where.path.parts[0].lower())
+    plain = len(where.path.parts) == 1 and all(value.kind == "string" for value in where.values)
+    return plain and found is not None and (entity.name, found.name) in _LOOKUPS
 
 
 def _comparison(scope: _Scope, comparison: Comparison) -> tuple[str, list[Any]]:
@@ -212,9 +262,7 @@ def _comparison(scope: _Scope, comparison: Comparison) -> tuple[str, list[Any]]:
             raise _refused(scope, comparison, "invalid operator on field " + found.name)
         return f"COALESCE({expression} LIKE ? ESCAPE '\\', 0)", [values[0].pattern]
     if operator in ("in", "not_in"):
-        parts = [_equals(scope, comparison, found, expression, value) for value in values]
-        sql = "(" + " OR ".join(sql for sql, _ in parts) + ")"
-        flat = [value for _, some in parts for value in some]
+        sql, flat = _among(scope, comparison, found, expression)
         return (f"NOT {sql}" if operator == "not_in" else sql), flat
     if operator in ("=", "!="):
         sql, flat = _equals(scope, comparison, found, expression, values[0])
@@ -226,6 +274,24 @@ def _comparison(scope: _Scope, comparison: Comparison) -> tuple[str, list[Any]]:
         return _stamp_range(expression, operator, value)
     collate = " COLLATE NOCASE" if found.type in _TEXTS else ""
     return f"COALESCE({expression} {operator} ?{collate}, 0)", [value]
+
+
+def _among(
+    scope: _Scope, comparison: Comparison, found: Field, expression: str
+) -> tuple[str, list[Any]]:
+    """One of a list; ids are looked up as a set, since a stored value is costly to take out."""
+    values = comparison.values
+    if found.type in ("id", "reference") and all(value.kind == "string" for value in values):
+        ids = [_checked(scope, comparison, found, value) for value in values]
+        return _never_null(expression, f"IN ({','.join('?' * len(ids))})"), ids
+    parts = [_equals(scope, comparison, found, expression, value) for value in values]
+    sql = "(" + " OR ".join(sql for sql, _ in parts) + ")"
+    return sql, [value for _, some in parts for value in some]
+
+
+def _never_null(expression: str, comparison: str) -> str:
+    """False for a missing value, in a form that an index can serve."""
+    return f"({expression} {comparison} AND {expression} IS NOT NULL)"
 
 
 def _equals(
@@ -240,8 +306,8 @@ def _equals(
     value = _checked(scope, comparison, found, literal)
     if found.name in _STAMPS:
         return f"({expression}>=? AND {expression}<?)", [value, value + 1_000]
-    if found.name == "Id":
-        return f"({expression}=?)", [value]
+    if found.type in ("id", "reference"):
+        return _never_null(expression, "=?"), [value]
     collate = " COLLATE NOCASE" if found.type in _TEXTS else ""
     return f"COALESCE({expression}=?{collate}, 0)", [value]
 
@@ -312,6 +378,7 @@ def _no_relationship(scope: _Scope, path: Path, name: str, entity: SObject) -> S
     return SoqlError("INVALID_FIELD", pointed(scope.query.text, path.row, path.column, message))
 
 
+@lru_cache(maxsize=4_096)
 def wire_time(milliseconds: int) -> str:
     """A point in time as Salesforce writes it: whole seconds, `.000`, `+0000`."""
     moment = datetime.fromtimestamp(milliseconds // 1_000, UTC)
