@@ -50,7 +50,7 @@ TASK_FIELDS = (
     "ActivityDate",
     "CompletedDateTime",
 )
-EVENT_FIELDS = ("CreatedDate", "WhoId", "Subject", "StartDateTime", "EndDateTime")
+EVENT_FIELDS = ("CreatedDate", "WhoId", "Subject", "StartDateTime", "EndDateTime", "IsChild")
 EMAIL_FIELDS = (
     "CreatedDate",
     "Subject",
@@ -71,6 +71,7 @@ OPPORTUNITY_FIELDS = (
     "LastStageChangeDate",
     "Amount",
 )
+ROLE_FIELDS = ("OpportunityId", "ContactId")
 _DRAFT = "5"  # EmailMessage.Status
 _MISSED = re.compile(
     r"no answer|voice ?mail|left (a )?message|busy|missed|not reached|unanswered", re.IGNORECASE
@@ -144,8 +145,8 @@ def read_events(context: Context, rows: list[Row]) -> Batch:
 
     def read(row: Row) -> None:
         who = person(context.crm, row.get("WhoId"))
-        if row.get("IsDeleted") or who is None:
-            return
+        if row.get("IsDeleted") or row.get("IsChild") or who is None:
+            return  # a child is an invited colleague's copy of the meeting
         key, booked_at = f"{context.crm}:event:{row['Id']}", stamped(row, "CreatedDate")
         start, end = moment(row, "StartDateTime"), moment(row, "EndDateTime", "StartDateTime")
         detail = _detail(subject=text(row, "Subject"))
@@ -269,6 +270,17 @@ def read_opportunities(context: Context, rows: list[Row]) -> Batch:
 
     read_each(batch, context, rows, read)
     return batch
+
+
+def read_contact_roles(context: Context, rows: list[Row]) -> Batch:
+    """What the opportunities that people joined came to, for all of their people."""
+    ids = quoted(str(r.get("OpportunityId")) for r in rows if not r.get("IsDeleted"))
+    wanted = [f for f in OPPORTUNITY_FIELDS if context.can_select("Opportunity", f)]
+    if not ids or not {"CreatedDate", "CloseDate"} <= set(wanted):
+        return Batch()  # without these two the opportunities themselves are a named gap
+    columns = ", ".join(("Id", "SystemModstamp", *wanted))
+    found = context.query(f"SELECT {columns} FROM Opportunity WHERE Id IN ({ids})")
+    return read_opportunities(context, list(found))
 
 
 def _opportunity_people(

@@ -161,7 +161,7 @@ def _grant(session: SalesforceSession, user_id: str) -> list[Problem]:
             f"Name = '{PERMISSION_SET}'",
             {"Name": PERMISSION_SET, "Label": PERMISSION_SET},
         )
-        _grant_fields(session, set_id)
+        refusals = _grant_fields(session, set_id)
         _found_or_made(
             session,
             "PermissionSetAssignment",
@@ -179,7 +179,7 @@ def _grant(session: SalesforceSession, user_id: str) -> list[Problem]:
                 detail=str(refused)[:300],
             )
         ]
-    return []
+    return refusals
 
 
 def _found_or_made(
@@ -199,7 +199,8 @@ def _found_or_made(
         return str(again[0]["Id"])
 
 
-def _grant_fields(session: SalesforceSession, set_id: str) -> None:
+def _grant_fields(session: SalesforceSession, set_id: str) -> list[Problem]:
+    """Read and edit on every own field for the permission set; a problem for each refused one."""
     held = {
         str(row["Field"]): row
         for row in session.query_all(
@@ -217,10 +218,33 @@ def _grant_fields(session: SalesforceSession, set_id: str) -> None:
                 new.append(attributes | parent | allowed)
             elif not held[name].get("PermissionsEdit"):
                 changed.append(attributes | {"id": held[name]["Id"]} | allowed)
+    problems = []
     for method, records in (("POST", new), ("PATCH", changed)):
         if records:
             body = {"allOrNone": False, "records": records}
-            session.rest("composite/sobjects", method, body, again=False)
+            answers = session.rest("composite/sobjects", method, body, again=False)
+            problems += _refused_grants(records, answers)
+    return problems
+
+
+def _refused_grants(records: list[dict[str, Any]], answers: Any) -> list[Problem]:
+    """A field that is not there yet is verify's to name; anything else has a reason of its own."""
+    problems = []
+    for record, answer in zip(records, answers or (), strict=False):
+        failures = answer.get("errors") or () if isinstance(answer, Mapping) else ()
+        codes = {str(failure.get("statusCode")) for failure in failures}
+        if codes and not codes & {*_KNOWN_ALREADY, "INVALID_FIELD", "FIELD_INTEGRITY_EXCEPTION"}:
+            name = str(record.get("Field") or record.get("id"))
+            problems.append(
+                _problem(
+                    f"Salesforce does not let us give ourselves access to {name}"
+                    f" ({', '.join(sorted(codes))}): allow reading and editing it in the permission"
+                    f" set “{PERMISSION_SET}” by hand.",
+                    name,
+                    detail="; ".join(str(failure.get("message")) for failure in failures)[:300],
+                )
+            )
+    return problems
 
 
 def _problem(message: str, field: str, *, detail: str = "") -> Problem:

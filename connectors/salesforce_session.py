@@ -140,14 +140,15 @@ class SalesforceSession:
     def query(self, soql: str, *, deleted: bool = False, page: int = 2_000) -> dict[str, Any]:
         """The first page of a query; `deleted` includes the recycle bin (queryAll)."""
         headers = {"Sforce-Query-Options": f"batchSize={page}"}
-        answer = self.call(
-            lambda client: client.query(soql, include_deleted=deleted, headers=headers)
-        )
-        return _page(answer)
+
+        def ask(client: Salesforce) -> dict[str, Any]:
+            return _page(client.query(soql, include_deleted=deleted, headers=headers))
+
+        return dict(self.call(ask))
 
     def query_more(self, next_url: str) -> dict[str, Any]:
         """The next page of a query, by the address the last one named."""
-        return _page(self.call(lambda c: c.query_more(next_url, identifier_is_url=True)))
+        return dict(self.call(lambda c: _page(c.query_more(next_url, identifier_is_url=True))))
 
     def query_all(self, soql: str, *, deleted: bool = False) -> list[dict[str, Any]]:
         """Every row of a (small) query."""
@@ -348,6 +349,7 @@ def _page(answer: Any) -> dict[str, Any]:
         isinstance(answer, Mapping)
         and isinstance(answer.get("records"), list)
         and isinstance(answer.get("done"), bool)
+        and isinstance(answer.get("totalSize"), int)
         and (answer["done"] or isinstance(answer.get("nextRecordsUrl"), str))
     )
     if not good:

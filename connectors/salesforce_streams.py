@@ -13,8 +13,10 @@ from connectors.salesforce_activity import (
     EMAIL_FIELDS,
     EVENT_FIELDS,
     OPPORTUNITY_FIELDS,
+    ROLE_FIELDS,
     TASK_FIELDS,
     read_campaign_members,
+    read_contact_roles,
     read_emails,
     read_events,
     read_opportunities,
@@ -71,7 +73,8 @@ def _source(
 
 
 #: People first. An event's time passes without any change of the event: a stream of its own, by
-#: end time, finds the meetings that were held since.
+#: end time, finds the meetings that were held since. Nor does a person who joins an opportunity
+#: change it: the roles are a stream of their own too.
 SOURCES: dict[str, Source] = {
     source.stream.name: source
     for source in (
@@ -159,6 +162,15 @@ SOURCES: dict[str, Source] = {
             read_opportunities,
             OPPORTUNITY_FIELDS,
             ("CreatedDate", "CloseDate"),
+            every=4,
+        ),
+        _source(
+            "contact_roles",
+            "People of opportunities",
+            "OpportunityContactRole",
+            read_contact_roles,
+            ROLE_FIELDS,
+            ROLE_FIELDS,
             every=4,
         ),
     )
@@ -265,9 +277,13 @@ class StreamReader:
 
     @staticmethod
     def _known(row: Any, stamp: str, cursor: Cursor) -> bool:
-        if not isinstance(row, dict) or str(row.get("Id")) not in cursor.seen:
+        """Whether a row was read before, or lies before our place: asked for were later ones."""
+        if not isinstance(row, dict):
             return False
-        return cursor.seen[str(row["Id"])] == _seconds(row, stamp)
+        seconds = _seconds(row, stamp)
+        if cursor.at is not None and seconds is not None and seconds < cursor.at:
+            return True
+        return seconds is not None and cursor.seen.get(str(row.get("Id"))) == seconds
 
     def _read(
         self,
@@ -290,11 +306,11 @@ class StreamReader:
             for row in rows
             if row.get("Id") and (seconds := _seconds(row, source.stamp)) is not None
         ]
-        if rows and not places and not finished:
+        if not finished and (not places or places[-1] == (cursor.id, cursor.at)):
             raise TransientFailure(
-                f"Salesforce sent {source.stream.label.lower()} without ids or dates: the page is"
-                " read again.",
-                detail=str(rows[0])[:200],
+                f"Salesforce sent {source.stream.label.lower()} that lead nowhere (no new rows, ids"
+                " or dates): the page is read again.",
+                detail=str(rows[:1])[:200],
             )
         context = Context(
             crm=self._crm,

@@ -28,6 +28,7 @@ _LATER = frozenset({"UNABLE_TO_LOCK_ROW", "ENTITY_IS_LOCKED", "SERVER_UNAVAILABL
 _GONE = frozenset({"ENTITY_IS_DELETED", "NOT_FOUND", "INVALID_CROSS_REFERENCE_KEY"})
 _CONVERTED = "CANNOT_UPDATE_CONVERTED_LEAD"
 _HIDDEN = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
+_CLOSED = frozenset({"INSUFFICIENT_ACCESS_OR_READONLY", "INSUFFICIENT_ACCESS"})
 _REFERENCE = "Leadlight reference: "
 _CHECKED = ("Leadlight_Score__c", "Leadlight_Band__c", "Leadlight_Scored_At__c")
 
@@ -77,7 +78,10 @@ def _write_chunk(session: SalesforceSession, chunk: list[ScoreWrite]) -> list[Wr
     try:
         answers = session.rest("composite/sobjects", "PATCH", body)
     except Refused as refused:
-        raise refusal(refused, "writing scores") from None
+        if not _HIDDEN & set(refused.codes):
+            raise refusal(refused, "writing scores") from None
+        message = _no_fields("; ".join(refused.messages)[:300])
+        return [WriteResult(write.record, "rejected", message) for write in chunk]
     if not isinstance(answers, list) or len(answers) != len(chunk):
         raise TransientFailure(
             "Salesforce did not say what became of the scores: they are written again.",
@@ -117,13 +121,22 @@ def _result(write: ScoreWrite, answer: Any) -> WriteResult:
     if codes & _GONE or _CONVERTED in codes:
         return WriteResult(write.record, "gone", text)
     if codes & _HIDDEN:
+        return WriteResult(write.record, "rejected", _no_fields(text))
+    if codes & _CLOSED:
         message = (
-            f"Our fields cannot be written ({text}). Assign the permission set “Leadlight” to the"
-            " API user (field-level security), then retry."
+            f"The API user may not edit this record ({text}). Give them edit access to it (sharing"
+            " rule, or “Modify All” on leads and contacts), then retry."
         )
         return WriteResult(write.record, "rejected", message)
     reason = text or ", ".join(sorted(codes)) or "no reason given"
     return WriteResult(write.record, "rejected", f"Salesforce refused the score: {reason}")
+
+
+def _no_fields(reason: str) -> str:
+    return (
+        f"Our fields cannot be written ({reason}). Assign the permission set “Leadlight” to the"
+        " API user (field-level security), then retry."
+    )
 
 
 def _moved(session: SalesforceSession, results: list[WriteResult]) -> list[WriteResult]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from connectors.salesforce import SalesforceCrm
 from connectors.sandbox.salesforce import build_app
@@ -33,6 +34,7 @@ class ServedOrg:
         self.state = State(":memory:")
         self.url = ""
         self.waits: list[float] = []  # what adapters waited, in seconds
+        self.requests: list[str] = []  # method and path of every call received
 
     def clock(self) -> datetime:
         return self.now
@@ -49,6 +51,7 @@ class ServedOrg:
         """Back to a new org at the start of time, with its switches off."""
         self.now = START
         self.waits.clear()
+        self.requests.clear()
         with self.state.transaction() as connection:
             connection.execute(
                 "DELETE FROM meta WHERE name LIKE 'salesforce.%'"
@@ -110,10 +113,12 @@ class ServedOrg:
         assert stored is not None
         return stored.fields
 
-    def fault(self, kind: str, *, path: str = "", times: int = 1) -> None:
-        """Disturb the next calls whose path holds `path`."""
+    def fault(
+        self, kind: str, *, path: str = "", times: int = 1, after: int = 0, **more: Any
+    ) -> None:
+        """Disturb the next calls whose path holds `path`, after so many that go well."""
         planned = json.loads(self.state.meta("salesforce.faults") or "[]")
-        planned.append({"kind": kind, "path": path, "times": times})
+        planned.append({"kind": kind, "path": path, "times": times, "after": after, **more})
         self.state.set_meta("salesforce.faults", json.dumps(planned))
 
     def wire(self, moment: datetime) -> str:
@@ -135,7 +140,12 @@ def serve_org() -> Iterator[ServedOrg]:
         clock=org.clock,
         base_url=org.url,
     )
-    config = uvicorn.Config(app, log_level="warning", date_header=False, lifespan="off")
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        org.requests.append(f"{scope['method']} {scope['path']}")
+        await app(scope, receive, send)
+
+    config = uvicorn.Config(noted, log_level="warning", date_header=False, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -446,6 +446,36 @@ def test_won_and_lost_reach_the_people_of_the_deal(org: ServedOrg, crm: Salesfor
     assert {o.amount for o in outcomes} == {500.0}
 
 
+def test_an_invited_colleagues_copy_of_a_meeting_does_not_count(
+    org: ServedOrg, crm: SalesforceCrm
+) -> None:
+    lead = org.lead()
+    times: dict[str, Any] = {"StartDateTime": org.wire(org.now), "EndDateTime": org.wire(org.now)}
+    mine = org.add("Event", WhoId=lead, **times)
+    org.add("Event", WhoId=lead, IsChild=True, **times)
+    keys = {e.key for e in read(crm, "events")[0].engagements}
+    assert keys == {f"salesforce:event:{mine}:booked", f"salesforce:event:{mine}:held"}
+
+
+def test_who_joins_a_deal_later_shares_its_outcome(org: ServedOrg, crm: SalesforceCrm) -> None:
+    contact = org.add("Contact", LastName="A")
+    lost = org.add(
+        "Opportunity", StageName="Closed Lost", IsClosed=True, IsWon=False, CloseDate="2026-11-01"
+    )
+    before = read(crm, "opportunities")[-1]
+    roles = read(crm, "contact_roles")[-1].next_cursor
+    assert before.outcomes == ()
+    org.wait(3_600)
+    org.add("OpportunityContactRole", OpportunityId=lost, ContactId=contact)
+    assert not read(crm, "opportunities", before.next_cursor)[0].outcomes
+    found = read(crm, "contact_roles", roles)[0].outcomes
+    assert [(o.kind, o.record.id) for o in found] == [("converted", contact), ("lost", contact)]
+    assert {o.key for o in found} == {
+        f"salesforce:opportunity:{lost}:converted:{contact}",
+        f"salesforce:opportunity:{lost}:lost:{contact}",
+    }
+
+
 # what is missing, what is bad
 
 
@@ -510,6 +540,82 @@ def test_a_broken_answer_is_tried_again(org: ServedOrg, crm: SalesforceCrm, kind
         read(crm, "leads")
 
 
+def wire_lead(org: ServedOrg, record_id: str) -> dict[str, Any]:
+    """A lead as a query answers it."""
+    stored = org.state.get(CRM, "Lead", record_id)
+    assert stored is not None
+    stamp = org.wire(datetime.fromtimestamp(stored.modified_at / 1_000, UTC))
+    row = {"Id": record_id, "SystemModstamp": stamp, "CreatedDate": stamp, "IsDeleted": False}
+    return {"attributes": {"type": "Lead"}, **row, "Email": stored.fields["Email"]}
+
+
+def test_a_page_of_duplicates_brings_each_row_once(org: ServedOrg, crm: SalesforceCrm) -> None:
+    leads = [org.lead(at=org.now - timedelta(hours=9 - i)) for i in range(3)]
+    rows = [wire_lead(org, leads[0])] * PAGE_ROWS
+    body = {"totalSize": len(rows), "done": True, "records": rows}
+    org.fault("answer", path="queryAll", body=body)
+    assert ids(read(crm, "leads")) == leads
+
+
+def test_the_same_page_again_and_again_is_no_endless_loop(
+    org: ServedOrg, crm: SalesforceCrm
+) -> None:
+    leads = [org.lead(at=org.now - timedelta(hours=9 - i)) for i in range(3)]
+    rows = [wire_lead(org, leads[0])] * PAGE_ROWS
+    body = {"totalSize": len(rows), "done": True, "records": rows}
+    org.fault("answer", path="queryAll", times=9, body=body)
+    first = crm.changes("leads", "", START)
+    with pytest.raises(TransientFailure, match="lead nowhere"):
+        crm.changes("leads", first.next_cursor, START)
+    org.state.set_meta("salesforce.faults", "")
+    assert ids([first, *read(crm, "leads", first.next_cursor)]) == leads
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        "done",
+        {"done": True, "totalSize": 1, "records": None},
+        {"done": True, "records": []},
+        {"done": False, "totalSize": 1, "records": []},
+        {"done": "yes", "totalSize": 1, "records": []},
+    ],
+)
+def test_an_answer_of_another_form_is_tried_again(
+    org: ServedOrg, crm: SalesforceCrm, body: Any
+) -> None:
+    lead = org.lead()
+    org.fault("answer", path="queryAll", body=body)
+    assert ids(read(crm, "leads")) == [lead]
+    assert len(org.waits) == 1
+
+
+def test_rows_without_ids_are_named_and_stop_nothing(org: ServedOrg, crm: SalesforceCrm) -> None:
+    rows = [{"attributes": {"type": "Lead"}, "Email": "a@b.example"}]
+    body = {"totalSize": 1, "done": True, "records": rows}
+    org.fault("answer", path="queryAll", body=body)
+    page = crm.changes("leads", "", START)
+    assert (page.records, page.more) == ((), False)
+    assert [problem.kind for problem in page.problems] == ["bad_record"]
+
+
+def test_nothing_retries_behind_our_back(org: ServedOrg, crm: SalesforceCrm) -> None:
+    crm.provision()
+    lead = org.lead()
+    for kind in ("html", "cut", "unavailable", "server", "timeout", "concurrent"):
+        org.fault(kind, path="queryAll")
+    with pytest.raises((TransientFailure, RateLimited)):
+        read(crm, "leads")
+    with pytest.raises((TransientFailure, RateLimited)):
+        read(crm, "leads")
+    assert ids(read(crm, "leads")) == [lead]
+    crm.write_scores([write_of(lead)])
+    assert crm.calls == len(org.requests)
+    assert len([request for request in org.requests if "queryAll" in request]) == 3 + 3 + 1
+
+
 def test_limits_make_us_pause(org: ServedOrg, crm: SalesforceCrm) -> None:
     crm.check()
     org.fault("concurrent", path="query", times=3)
@@ -537,6 +643,18 @@ def test_an_expired_session_is_renewed_once_and_keeps_our_headers(
     assert crm.write_scores([write_of(lead)])[0].status == "done"
     assert crm.calls - before == 3  # refused, signed in, done
     assert org.fields("Lead", lead)["OwnerId"] == "005000000000001AAA"
+
+
+def test_a_session_that_expires_between_pages_is_renewed(
+    org: ServedOrg, crm: SalesforceCrm
+) -> None:
+    wanted = [org.lead() for _ in range(25)]
+    org.state.set_meta("salesforce.page_size", "10")
+    dead = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
+    org.fault("answer", path="/query/0r8", status=401, body=dead)
+    assert sorted(ids(read(crm, "leads"))) == sorted(wanted)
+    assert org.requests.count("POST /services/oauth2/token") == 2
+    assert not org.waits
 
 
 def test_a_session_that_stays_dead_needs_a_person(org: ServedOrg, crm: SalesforceCrm) -> None:
@@ -604,6 +722,56 @@ def test_provisioning_makes_our_fields_writable(org: ServedOrg, crm: SalesforceC
     assert crm.provision().ok
     checked = crm.check()
     assert (checked.ok, checked.account) == (True, "Sandbox")
+
+
+def test_provisioning_grants_our_fields_to_ourselves(org: ServedOrg, crm: SalesforceCrm) -> None:
+    crm.provision()
+    own = {f"{object_}.{field.name}" for object_ in ("Lead", "Contact") for field in OWN_FIELDS}
+    [permission_set] = org.state.select("crm=? AND type='PermissionSet'", (CRM,))
+    [assigned] = org.state.select("crm=? AND type='PermissionSetAssignment'", (CRM,))
+    granted = org.state.select("crm=? AND type='FieldPermissions'", (CRM,))
+    assert permission_set.fields["Name"] == "Leadlight"
+    assert assigned.fields["PermissionSetId"] == permission_set.id
+    assert assigned.fields["AssigneeId"] == crm.check().details["user"]
+    assert {row.fields["Field"] for row in granted} == own
+    assert all(row.fields["PermissionsEdit"] for row in granted)
+
+
+def test_a_field_that_we_may_only_read_is_named(org: ServedOrg, crm: SalesforceCrm) -> None:
+    crm.provision()
+    with org.state.transaction() as connection:
+        connection.execute(
+            "UPDATE object SET fields=json_set(fields,'$.PermissionsEdit',json('false'))"
+            " WHERE type='FieldPermissions' AND fields LIKE '%Lead.Leadlight_Score__c%'"
+        )
+    report = crm.check()
+    assert [p.field for p in report.problems] == ["Lead.Leadlight_Score__c"]
+    assert "read-only" in report.problems[0].message
+    assert crm.provision().ok
+
+
+def test_a_refused_grant_says_why(org: ServedOrg, crm: SalesforceCrm) -> None:
+    refused = {"statusCode": "INSUFFICIENT_ACCESS", "message": "no", "fields": []}
+    answer = [{"success": False, "errors": [refused]}] * (2 * len(OWN_FIELDS))
+    org.fault("answer", path="composite/sobjects", body=answer)
+    report = crm.provision()
+    assert not report.ok
+    first = report.problems[0]
+    assert (first.kind, first.field) == ("missing_permission", f"Lead.{OWN_FIELDS[0].name}")
+    assert "INSUFFICIENT_ACCESS" in first.message
+    assert crm.provision().ok
+
+
+def test_check_names_every_gap_and_how_to_close_it(org: ServedOrg, crm: SalesforceCrm) -> None:
+    crm.provision()
+    org.state.set_meta("salesforce.hidden_fields", "Lead.Industry,Task.WhoId")
+    org.state.set_meta("salesforce.hidden_objects", "CampaignMember,EmailMessage")
+    found = {p.field: p.message for p in crm.check().problems}
+    assert set(found) == {"Lead.Industry", "Task.WhoId", "CampaignMember", "EmailMessage"}
+    assert "field-level security" in found["Lead.Industry"]
+    assert "Calls and tasks are not read" in found["Task.WhoId"]
+    assert "Marketing User" in found["CampaignMember"]
+    assert "read access to the object EmailMessage" in found["EmailMessage"]
 
 
 def test_provisioning_again_changes_nothing(org: ServedOrg, crm: SalesforceCrm) -> None:
@@ -708,14 +876,116 @@ def test_unprovisioned_fields_are_rejected_naming_the_permission(
     assert "permission set “Leadlight”" in result.message
 
 
-def test_what_was_written_before_a_failure_is_told(org: ServedOrg, crm: SalesforceCrm) -> None:
+def test_a_locked_record_goes_through_next_time(org: ServedOrg, crm: SalesforceCrm) -> None:
+    crm.provision()
+    locked, free = org.lead(), org.lead()
+    org.state.set_meta("salesforce.locked_ids", locked)
+    first = {r.record.id: r for r in crm.write_scores([write_of(locked), write_of(free)])}
+    assert (first[locked].status, first[free].status) == ("later", "done")
+    assert "exclusive access" in first[locked].message
+    assert [r.status for r in crm.write_scores([write_of(locked)])] == ["done"]
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "html", "cut", "lost", "concurrent"])
+def test_what_was_written_before_a_failure_is_told(
+    org: ServedOrg, crm: SalesforceCrm, kind: str
+) -> None:
     crm.provision()
     leads = [org.lead() for _ in range(250)]
+    org.fault(kind, path="composite", times=3, after=1)
+    results = crm.write_scores([write_of(i) for i in leads])
+    assert [r.status for r in results] == ["done"] * 200 + ["later"] * 50
+    assert [r.record.id for r in results] == leads
+    assert {r.status for r in crm.write_scores([write_of(i) for i in leads[200:]])} == {"done"}
+
+
+def test_a_failure_before_anything_was_written_is_raised(
+    org: ServedOrg, crm: SalesforceCrm
+) -> None:
+    crm.provision()
+    lead = org.lead()
     org.fault("unavailable", path="composite", times=3)
     with pytest.raises(TransientFailure):
+        crm.write_scores([write_of(lead)])
+    assert crm.write_scores([write_of(lead)])[0].status == "done"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (200, [{"success": False, "errors": [{"statusCode": "INSUFFICIENT_ACCESS_OR_READONLY"}]}],
+         "may not edit this record"),
+        (200, [{"success": False, "errors": [{"statusCode": "STORAGE_LIMIT_EXCEEDED"}]}],
+         "STORAGE_LIMIT_EXCEEDED"),
+        (200, [{"success": False, "errors": []}], "no reason given"),
+        (400, [{"errorCode": "INVALID_FIELD", "message": "No such column"}], "permission set"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_for_a_person(
+    org: ServedOrg, crm: SalesforceCrm, status: int, body: Any, words: str
+) -> None:
+    lead = org.lead()
+    org.fault("answer", path="composite", status=status, body=body)
+    [result] = crm.write_scores([write_of(lead)])
+    assert result.status == "rejected"
+    assert words in result.message
+
+
+def test_an_answer_for_fewer_records_is_no_answer(org: ServedOrg, crm: SalesforceCrm) -> None:
+    crm.provision()
+    leads = [org.lead() for _ in range(3)]
+    org.fault("answer", path="composite", body=[{"id": leads[0], "success": True, "errors": []}])
+    with pytest.raises(TransientFailure, match="written again"):
         crm.write_scores([write_of(i) for i in leads])
-    results = crm.write_scores([write_of(i) for i in leads])
-    assert [r.status for r in results] == ["done"] * 250
+
+
+def test_what_is_written_is_recognised_in_one_call_a_type(
+    org: ServedOrg, crm: SalesforceCrm
+) -> None:
+    crm.provision()
+    leads = [org.lead() for _ in range(3)]
+    contact = org.add("Contact", LastName="Hopper")
+    kept = [write_of(i) for i in leads] + [write_of(contact, "contact", score=0.0)]
+    crm.write_scores(kept)
+    org.change("Lead", leads[1], Leadlight_Band__c="cold")
+    org.change("Lead", leads[2], archived=True)
+    odd = [write_of("nonsense'"), write_of("00Q00000000000zAAA"), write_of("001x", "account")]
+    before = crm.calls
+    assert crm.already_written([*kept, *odd]) == {kept[0].record, kept[3].record}
+    assert crm.calls - before == 2
+    precise = write_of(leads[0], scored_at=START + timedelta(microseconds=400))
+    assert crm.already_written([precise]) == {precise.record}
+    assert crm.already_written([]) == set()
+
+
+def test_without_our_fields_nothing_is_written_already(org: ServedOrg, crm: SalesforceCrm) -> None:
+    assert crm.already_written([write_of(org.lead())]) == set()
+
+
+def test_reading_back_strange_answers_is_tried_again(org: ServedOrg, crm: SalesforceCrm) -> None:
+    crm.provision()
+    write = write_of(org.lead())
+    crm.write_scores([write])
+    org.fault("html", path="composite")
+    assert crm.already_written([write]) == {write.record}
+    org.fault("answer", path="composite", body={"what": 1})
+    with pytest.raises(TransientFailure):
+        crm.already_written([write])
+
+
+@pytest.mark.parametrize("kind", ["lost", "unavailable"])
+def test_a_task_whose_answer_is_lost_is_found_again(
+    org: ServedOrg, crm: SalesforceCrm, kind: str
+) -> None:
+    record = lead_key(org.lead())
+    draft = TaskDraft("hot:1", record, "Call Ada", "She asked for a price.", START)
+    org.fault(kind, path="sobjects/Task")
+    with pytest.raises(TransientFailure):
+        crm.create_task(draft)
+    task = crm.create_task(draft)
+    assert [t.id for t in org.state.select("crm=? AND type='Task'", (CRM,))] == [task]
+    posts = [r for r in org.requests if r.startswith("POST") and "sobjects/Task" in r]
+    assert len(posts) == (1 if kind == "lost" else 2)
 
 
 def test_a_task_is_created_once_for_the_owner(org: ServedOrg, crm: SalesforceCrm) -> None:

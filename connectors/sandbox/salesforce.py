@@ -165,9 +165,9 @@ def _counted(request: Request, path: str, raw: bytes, api: Api) -> Answer | Resp
     if api.calls >= api.daily_limit():
         return errors(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
     api.calls += 1
-    disturbed = _disturbed(api.org.state, path)
-    if disturbed is not None:
-        return disturbed
+    fault = _planned(api.org.state, path)
+    if fault is not None and fault["kind"] != "lost":
+        return _disturbed(fault)
     body: Any = None
     if raw:
         try:
@@ -181,22 +181,33 @@ def _counted(request: Request, path: str, raw: bytes, api: Api) -> Answer | Resp
         headers={name.lower(): value for name, value in request.headers.items()},
         body=body,
     )
-    return api.handle(call)
+    answer = api.handle(call)
+    return answer if fault is None else Response(_HTML, 503, media_type="text/html")
 
 
-def _disturbed(state: State, path: str) -> Answer | Response | None:
-    """The answer of a planned disturbance, used up one call at a time.
+def _planned(state: State, path: str) -> dict[str, Any] | None:
+    """The disturbance planned for this call, used up one call at a time.
 
-    `salesforce.faults` in the meta: a JSON list of {"path": part of it, "kind", "times"}.
+    `salesforce.faults` in the meta: a JSON list of {"path": part of it, "kind", "times", "after"};
+    `after` calls pass before it begins. Of kind "lost" only the answer is; "answer" gives `body`.
     """
     planned = json.loads(state.meta("salesforce.faults") or "[]")
-    fault = next((one for one in planned if one.get("path", "") in path), None)
+    fault: dict[str, Any] | None = next((o for o in planned if o.get("path", "") in path), None)
     if fault is None:
         return None
-    fault["times"] = int(fault.get("times", 1)) - 1
-    left = [one for one in planned if one["times"] > 0] if fault["times"] <= 0 else planned
+    waiting = int(fault.get("after", 0)) > 0
+    count = "after" if waiting else "times"
+    fault[count] = int(fault.get(count, 1)) - 1
+    left = [one for one in planned if one.get("times", 1) > 0]
     state.set_meta("salesforce.faults", json.dumps(left) if left else "")
+    return None if waiting else fault
+
+
+def _disturbed(fault: dict[str, Any]) -> Answer | Response:
+    """The answer of a disturbance."""
     kind = fault["kind"]
+    if kind == "answer":
+        return Answer(int(fault.get("status", 200)), fault["body"])
     if kind == "html":
         return Response(_HTML, 200, media_type="text/html")
     if kind == "cut":

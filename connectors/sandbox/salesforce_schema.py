@@ -277,7 +277,7 @@ _SPECS: dict[str, tuple[str, str, str]] = {
         Subject:combobox(255) Location:string(255) StartDateTime:datetime EndDateTime:datetime
         ActivityDateTime:datetime ActivityDate:date DurationInMinutes:int
         OwnerId>User@Owner Description:textarea(32000) IsArchived:boolean~
-        EventSubtype:picklist AccountId~>Account@Account""",
+        IsChild:boolean~ EventSubtype:picklist AccountId~>Account@Account""",
     ),
     "EmailMessage": (
         "02s",
