@@ -54,12 +54,16 @@ class Policy:
     write_wait: timedelta = timedelta(seconds=30)  # later scores are gathered this long
 
 
-def decide(recall: Recall, policy: Policy, now: datetime, cause: str, *, live: bool) -> Decision:
+def decide(
+    recall: Recall, policy: Policy, now: datetime, cause: str, *, live_since: datetime | None
+) -> Decision:
     """Identify, build facts, score: one `LeadWrite` for every lead the page touches.
 
     1. Changed records find their lead (or a new one); exact evidence joins leads.
     2. Every touched lead is scored from all its records and engagements.
     3. A lead that cannot be scored becomes an exception; the rest of the page goes on.
+
+    Leads created since `live_since` (the end of the first read) count for the score latency.
     """
     found = identify(
         recall.records,
@@ -69,7 +73,7 @@ def decide(recall: Recall, policy: Policy, now: datetime, cause: str, *, live: b
         recall.new_lead_id,
     )
     decision = Decision(problems=[(problem, None) for problem in found.problems])
-    leads, folded = _assemble(recall, found.record_lead, found.merges, now, live)
+    leads, folded = _assemble(recall, found.record_lead, found.merges, now, live_since)
     for lead in leads.values():
         merged_from = folded.get(lead.id, ())
         why = "new" if lead.last is None else "merge" if merged_from else cause
@@ -90,7 +94,7 @@ def _assemble(
     record_lead: Mapping[RecordKey, int],
     merges: Sequence[tuple[int, int]],
     now: datetime,
-    live: bool,
+    live_since: datetime | None,
 ) -> tuple[dict[int, LeadState], dict[int, tuple[int, ...]]]:
     """The touched leads after the page, and which leads each of them took in."""
     leads = dict(recall.leads)
@@ -107,8 +111,9 @@ def _assemble(
     for record in recall.records:
         lead_id = record_lead[record.key]
         if lead_id not in leads:
-            leads[lead_id] = LeadState(lead_id, record.created_at, now, live=live, new=True)
+            leads[lead_id] = LeadState(lead_id, record.created_at, now, live=True, new=True)
         lead = leads[lead_id]
+        lead.live = lead.live and live_since is not None and record.created_at >= live_since
         lead.records[record.key] = record
         lead.created_at = min(lead.created_at, record.created_at)
     _attach(recall, leads)

@@ -167,7 +167,7 @@ class Pipeline:
                 self.store.set_connection(crm.name, backfilled_at=now)
             return JobOutcome()
         waiting.sort(key=lambda stream: stream.name in PEOPLE)
-        outcome = self._read(crm, waiting[0], now, live=False)
+        outcome = self._read(crm, waiting[0], now)
         return JobOutcome(
             f"{waiting[0].label}: {outcome.message}",
             outcome.items,
@@ -180,9 +180,12 @@ class Pipeline:
         """Read what changed in one stream, once the CRM's first read is over."""
         if any(not self.store.cursor(crm.name, s.name)[1] for s in self.streams(crm)):
             return JobOutcome("Waits for the first read")
-        return self._read(crm, stream, now, live=True)
+        connection = self.store.connection_state(crm.name)
+        return self._read(crm, stream, now, connection.backfilled_at if connection else None)
 
-    def _read(self, crm: Crm, stream: Stream, now: datetime, *, live: bool) -> JobOutcome:
+    def _read(
+        self, crm: Crm, stream: Stream, now: datetime, live_since: datetime | None = None
+    ) -> JobOutcome:
         """Up to `PAGES_A_PASS` pages of one stream, each saved with its cursor."""
         total = PageReport()
         for _ in range(PAGES_A_PASS):
@@ -205,11 +208,10 @@ class Pipeline:
                 page.engagements,
                 page.outcomes,
                 page.problems,
-                live=live,
             )
             cause = "changed" if page.records or page.accounts else "engagement"
             try:
-                report = self._commit(incoming, cause, move)
+                report = self._commit(incoming, cause, move, live_since)
             except CursorMoved:
                 return JobOutcome("Another reader was faster", 0, again=True)
             total = _sum(total, report)
@@ -218,12 +220,18 @@ class Pipeline:
                 return JobOutcome(_words(total), _items(total))
         return JobOutcome(_words(total), _items(total), again=True)
 
-    def _commit(self, incoming: Incoming, cause: str, move: CursorMove | None = None) -> PageReport:
+    def _commit(
+        self,
+        incoming: Incoming,
+        cause: str,
+        move: CursorMove | None = None,
+        live_since: datetime | None = None,
+    ) -> PageReport:
         now = self.clock()
         policy = self.policy()
 
         def decision(recall: Recall) -> Decision:
-            return decide(recall, policy, now, cause, live=incoming.live)
+            return decide(recall, policy, now, cause, live_since=live_since)
 
         return self.store.commit_page(incoming, now=now, decide=decision, cursor=move)
 

@@ -38,7 +38,6 @@ class Incoming:
     outcomes: Sequence[Outcome] = ()
     problems: Sequence[Problem] = ()
     also_leads: Sequence[int] = ()
-    live: bool = True  # False while a connection's first read runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ SUMMARY_CHARACTERS = 1_000
 #: Bounds no further apart than this (milli-points) make an uncertain band at least likely.
 LIKELY_WIDTH = 20_000
 _HOUR_US = DAY_US // 24
+_SPELLED = {"c_level": "C-level", "vp": "VP", "it": "IT", "hr": "HR"}
 
 
 def times_label(label: str, count: int, newest_us: int) -> str:
@@ -30,7 +31,7 @@ def value_label(label: str, value: FieldValue) -> str:
     elif isinstance(value, tuple):
         text = ", ".join(value).replace("_", " ")
     else:
-        text = str(value).replace("_", " ")
+        text = _SPELLED.get(str(value), str(value).replace("_", " "))
     return f"{label}: {text if len(text) <= 60 else text[:59] + '…'}"
 
 
@@ -59,8 +60,8 @@ def ago(age_us: int) -> str:
 
 
 def contribution_text(contribution: Contribution) -> str:
-    """ "Visited a pricing page 3 times, last 2 days ago: +11.4"."""
-    return f"{contribution.label}: {points_text(contribution.points, signed=True)}"
+    """ "Visited a pricing page 3 times, last 2 days ago (+11.4)"."""
+    return f"{contribution.label} ({points_text(contribution.points, signed=True)})"
 
 
 def top_reasons(contributions: Iterable[Contribution], n: int = 3) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def test_a_label_counts_and_dates() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("c_level", "Is: c level"),
+        ("c_level", "Is: C-level"),
         (1200, "Is: 1,200"),
         (2.5, "Is: 2.5"),
         (True, "Is: yes"),
@@ -83,14 +83,14 @@ def test_a_value_is_shown_as_people_write_it(value: Any, text: str) -> None:
 
 def test_a_contribution_is_a_sentence_with_its_number() -> None:
     label = "Visited a pricing page 3 times, last 2 days ago"
-    assert contribution_text(row(11_437, label)) == f"{label}: +11.4"
-    assert contribution_text(row(-3_000, "E-mail bounced")) == "E-mail bounced: −3"
+    assert contribution_text(row(11_437, label)) == f"{label} (+11.4)"
+    assert contribution_text(row(-3_000, "E-mail bounced")) == "E-mail bounced (−3)"
 
 
 def test_the_strongest_come_first_and_assumptions_are_no_reasons() -> None:
     rows = [row(n * 1_000, str(n)) for n in (1, 9, 5, 7, -2, -8)]
     rows += [row(50_000, "assumed", known=False), row(-40_000, "limit", kind="limit")]
-    assert top_reasons(rows, 2) == ("9: +9", "7: +7", "-8: −8", "-2: −2")
+    assert top_reasons(rows, 2) == ("9 (+9)", "7 (+7)", "-8 (−8)", "-2 (−2)")
 
 
 def engine_score(**more: Any) -> Score:
@@ -113,8 +113,8 @@ def test_a_disqualifier_is_the_first_reason() -> None:
         disqualify=[{"id": "d", "when": {"vip": True}, "reason": "A rival", "at_most": 5}]
     )
     assert score.reasons == (
-        "A rival: Limit of the score: at most 5: −55",
-        "Very important: +60",
+        "A rival: Limit of the score: at most 5 (−55)",
+        "Very important (+60)",
     )
 
 
@@ -175,8 +175,8 @@ def test_a_strong_lead_is_hot_and_told_to_be_called() -> None:
     assert score.band == "hot"
     assert score.next_step == "Call today: asked for a demo, budget mentioned"
     text = summary(score, band_label="Hot")
-    assert text.startswith("Score 100 of 100, Hot (certain)\nNext: Call today")
-    assert "Asked for a demo, a price or a call, 2 days ago: +14" in text
+    assert text.startswith("Score 100 of 100, Hot (certain, could be 96 to 100)\nNext: Call today")
+    assert "Asked for a demo, a price or a call, 2 days ago (+14)" in text
 
 
 def test_a_good_fit_that_does_nothing_is_not_hot() -> None:
