@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,14 +139,15 @@ def score_file(
         table = open_table(file)
     except TableError as error:
         raise ScoreFileError(str(error)) from None
-    columns = _columns(mapping, table)
-    _check_outcome(outcome, columns, table.columns)
-    rule_set = _rule_set(rules, columns)
-    _say_unprovided(rule_set, columns)
-    moment = now or datetime.now(UTC)
-    job = Job(columns, table.columns, compile_rule_set(rule_set), rule_set, moment, outcome)
-    with _placed(output) as scored, _placed(rejects) as rejected:
-        tally = _run(table, job, csv.writer(scored), csv.writer(rejected))
+    with closing(table):
+        columns = _columns(mapping, table)
+        _check_outcome(outcome, columns, table.columns)
+        rule_set = _rule_set(rules, columns)
+        _say_unprovided(rule_set, columns)
+        moment = now or datetime.now(UTC)
+        job = Job(columns, table.columns, compile_rule_set(rule_set), rule_set, moment, outcome)
+        with _placed(output) as scored, _placed(rejects) as rejected:
+            tally = _run(table, job, csv.writer(scored), csv.writer(rejected))
     if not tally.rejected:
         rejects.unlink(missing_ok=True)
     if not tally.rows:

@@ -57,13 +57,17 @@ class Row:
 
 @dataclass(slots=True)
 class Table:
-    """An open table: its columns, its rows (read once), and how far reading has come."""
+    """An open table: its columns, its rows (read once), and how far reading has come.
+
+    `close` it when it is no longer needed, read to its end or not.
+    """
 
     columns: tuple[str, ...]
     rows: Iterator[Row]
     about: str  # "CSV, utf-8, commas"
     size: int  # bytes, or rows of a spreadsheet
     position: Callable[[], int] = field(default=lambda: 0)
+    close: Callable[[], None] = field(default=lambda: None)
 
 
 def open_table(path: Path) -> Table:
@@ -143,14 +147,13 @@ def _open_csv(path: Path, size: int) -> Table:
         raise
 
     def rows() -> Iterator[Row]:
-        with stream:
-            for row in records:
-                if any(row.cells) or row.problem:
-                    yield _checked(row, columns)
+        for row in records:
+            if any(row.cells) or row.problem:
+                yield _checked(row, columns)
 
     shown = encoding.removesuffix("-sig")
     about = f"CSV, {shown}, separated by {_DELIMITER_NAMES[delimiter]}"
-    return Table(columns, rows(), about, size, lambda: lines.position)
+    return Table(columns, rows(), about, size, lambda: lines.position, stream.close)
 
 
 class _Lines:
