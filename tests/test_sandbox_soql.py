@@ -194,6 +194,61 @@ def test_nesting_makes_a_tree() -> None:
     assert isinstance(where.part.parts[0], Comparison)
 
 
+def test_lists_of_ids_treat_a_missing_id_as_different(org: Org) -> None:
+    one, two = new_id("003", 1), new_id("003", 2)
+    put(org, "Lead", 4, {"LastName": "A", "ConvertedContactId": one}, NOW_MS)
+    put(org, "Lead", 5, {"LastName": "B", "ConvertedContactId": two}, NOW_MS)
+    assert found(org, f"ConvertedContactId IN ('{one}', '{two[:15]}')") == ["A", "B"]
+    assert found(org, f"ConvertedContactId NOT IN ('{one}')") == ["Ånd", "O'Hara", "Zuse", "B"]
+    assert found(org, f"NOT ConvertedContactId = '{one}'") == ["Ånd", "O'Hara", "Zuse", "B"]
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        (
+            "SELECT Id FROM EmailMessageRelation WHERE EmailMessageId IN ('a', 'b')",
+            "EmailMessageId",
+        ),
+        ("SELECT Id FROM Task WHERE WhoId = 'a' ORDER BY CreatedDate DESC LIMIT 200", "WhoId"),
+        (
+            "SELECT Id FROM Lead WHERE IsConverted = true AND ConvertedOpportunityId IN ('a')",
+            "ConvertedOpportunityId",
+        ),
+        (
+            "SELECT Id FROM Lead WHERE (SystemModstamp = 2026-11-01T00:00:00Z AND Id > 'a')"
+            " OR SystemModstamp > 2026-11-01T00:00:00Z ORDER BY SystemModstamp, Id LIMIT 200",
+            "object_modified (crm=? AND type=? AND modified_at>?)",
+        ),
+    ],
+)
+def test_what_pollers_ask_is_answered_from_an_index(org: Org, text: str, index: str) -> None:
+    compiled = compile_query(parse(text), org.entity, now_ms=NOW_MS, deleted=True)
+    plan = org.state.query(f"EXPLAIN QUERY PLAN {compiled.rows}", compiled.parameters)
+    assert index in str(plan[0])
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(0, 4), st.data())
+def test_a_place_in_a_keyset_splits_the_rows_in_two(
+    stamps: list[int], second: int, data: st.DataObject
+) -> None:
+    org = Org(State(":memory:"), lambda: NOW)
+    keys = sorted(
+        (stamp, put(org, "Lead", n, {"LastName": str(n)}, NOW_MS - 9_000 + stamp * 1_000))
+        for n, stamp in enumerate(stamps, 1)
+    )
+    place = (second, data.draw(st.sampled_from([row for _, row in keys])))
+    at = datetime.fromtimestamp(NOW_MS / 1_000 - 9 + second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    after = f"((SystemModstamp = {at} AND Id > '{place[1]}') OR SystemModstamp > {at})"
+    names = {row: str(org.state.get(CRM, "Lead", row).fields["LastName"]) for _, row in keys}  # type: ignore[union-attr]
+    order = "ORDER BY SystemModstamp, Id"
+    assert found(org, after, order) == [
+        names[row] for key in keys if key > place for row in key[1:]
+    ]
+    assert found(org, f"NOT {after}", order) == [names[k[1]] for k in keys if k <= place]
+    org.state.close()
+
+
 @given(st.text(max_size=60))
 def test_any_text_survives_quoting(text: str) -> None:
     quoted = text.replace("\\", "\\\\").replace("'", "\\'")

@@ -306,9 +306,9 @@ class Api:
         entity = self.org.entity(type_)
         if entity is None:
             return not_found()
+        editable = self.org.editable(entity)
         fields = [
-            found.describe(editable=self.org.editable(entity.name, found))
-            for found in entity.fields.values()
+            found.describe(editable=found.name in editable) for found in entity.fields.values()
         ]
         row = entity.describe_row(version)
         return Answer(

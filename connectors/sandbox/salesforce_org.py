@@ -73,11 +73,11 @@ class RecordError(Exception):
 class Org:
     """The org as its integration user meets it.
 
-    Switches, all in the state's `meta` under `salesforce.…`, empty = off: `hidden_objects` and
-    `hidden_fields` (comma-separated `CampaignMember`, `Lead.Industry`), `validation_rule` (JSON
-    with object, field, equals, message), `locked_ids` (comma-separated; refused once each),
-    `assignment_owner_id` (who the active lead assignment rule gives leads to), `may_customize`
-    ("no": fields and permission sets cannot be created).
+    Switches, all in the state's `meta` under `salesforce.…`, empty = off: `hidden_objects`,
+    `hidden_fields` and `readonly_fields` (comma-separated `CampaignMember`, `Lead.Industry`),
+    `validation_rule` (JSON with object, field, equals, message), `locked_ids` (comma-separated;
+    refused once each), `assignment_owner_id` (who the active lead assignment rule gives leads to),
+    `may_customize` ("no": fields and permission sets cannot be created).
     """
 
     def __init__(self, state: State, clock: Callable[[], datetime]) -> None:
@@ -134,16 +134,20 @@ class Org:
                 fields[custom.lower()] = custom_field(custom, definition)
         return SObject(known.name, known.prefix, known.label, fields, known.readable_only)
 
-    def editable(self, type_: str, found: Field) -> bool:
-        """Whether this user may write the field."""
-        if not found.writable:
-            return False
-        if not found.custom:
-            return f"{type_}.{found.name}".lower() not in self._names("readonly_fields")
-        definition = self.state.fields(CRM, type_).get(found.name, {})
-        return bool(definition.get("visible")) or self._granted(type_).get(
-            found.name.lower(), False
-        )
+    def editable(self, entity: SObject) -> frozenset[str]:
+        """The names of an object type's fields that this user may write."""
+        fixed = self._names("readonly_fields")
+        definitions = self.state.fields(CRM, entity.name)
+        granted = self._granted(entity.name)
+
+        def free(found: Field) -> bool:
+            if found.custom:
+                visible = definitions.get(found.name, {}).get("visible")
+                return bool(visible or granted.get(found.name.lower()))
+            return f"{entity.name}.{found.name}".lower() not in fixed
+
+        fields = entity.fields.values()
+        return frozenset(found.name for found in fields if found.writable and free(found))
 
     def _granted(self, type_: str) -> dict[str, bool]:
         """Readable custom fields of a type (lower-cased), with whether they may be edited."""
@@ -320,6 +324,7 @@ class Org:
         """The body under the API's own spelling, each value checked against its field's type."""
         accepted: dict[str, Any] = {}
         refused: list[str] = []
+        editable = self.editable(entity)
         for name, value in body.items():
             if name.lower() in ("attributes", "id"):
                 continue
@@ -327,7 +332,7 @@ class Org:
             if found is None:
                 message = f"No such column '{name}' on sobject of type {entity.name}"
                 raise RecordError("INVALID_FIELD", message)
-            if not self.editable(entity.name, found):
+            if found.name not in editable:
                 refused.append(found.name)
                 continue
             accepted[found.name] = _typed(found, value)
