@@ -59,8 +59,9 @@ def move_cursor(connection: Connection, move: CursorMove, now: datetime) -> None
         return
     if move.before == "":
         row = {"crm": move.crm, "stream": move.stream, **values}
-        statement = insert(connection, CURSOR).on_conflict_do_nothing()
-        if connection.execute(statement.values(row)).rowcount == 1:
+        statement = insert(connection, CURSOR).on_conflict_do_nothing().values(row)
+        # the row itself, because drivers need not count what an INSERT did
+        if connection.execute(statement.returning(CURSOR.c.crm)).first() is not None:
             return
     raise CursorMoved
 
