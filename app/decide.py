@@ -55,7 +55,13 @@ class Policy:
 
 
 def decide(
-    recall: Recall, policy: Policy, now: datetime, cause: str, *, live_since: datetime | None
+    recall: Recall,
+    policy: Policy,
+    now: datetime,
+    cause: str,
+    *,
+    seen_at: datetime,
+    live_since: datetime | None,
 ) -> Decision:
     """Identify, build facts, score: one `LeadWrite` for every lead the page touches.
 
@@ -63,7 +69,8 @@ def decide(
     2. Every touched lead is scored from all its records and engagements.
     3. A lead that cannot be scored becomes an exception; the rest of the page goes on.
 
-    Leads created since `live_since` (the end of the first read) count for the score latency.
+    The page was read at `seen_at`, its leads are scored as of `now`. Leads created since
+    `live_since` (the end of the first read) count for the score latency.
     """
     found = identify(
         recall.records,
@@ -73,7 +80,7 @@ def decide(
         recall.new_lead_id,
     )
     decision = Decision(problems=[(problem, None) for problem in found.problems])
-    leads, folded = _assemble(recall, found.record_lead, found.merges, now, live_since)
+    leads, folded = _assemble(recall, found.record_lead, found.merges, seen_at, live_since)
     for lead in leads.values():
         merged_from = folded.get(lead.id, ())
         why = "new" if lead.last is None else "merge" if merged_from else cause
@@ -93,7 +100,7 @@ def _assemble(
     recall: Recall,
     record_lead: Mapping[RecordKey, int],
     merges: Sequence[tuple[int, int]],
-    now: datetime,
+    seen_at: datetime,
     live_since: datetime | None,
 ) -> tuple[dict[int, LeadState], dict[int, tuple[int, ...]]]:
     """The touched leads after the page, and which leads each of them took in."""
@@ -111,7 +118,7 @@ def _assemble(
     for record in recall.records:
         lead_id = record_lead[record.key]
         if lead_id not in leads:
-            leads[lead_id] = LeadState(lead_id, record.created_at, now, live=True, new=True)
+            leads[lead_id] = LeadState(lead_id, record.created_at, seen_at, live=True, new=True)
         lead = leads[lead_id]
         lead.live = lead.live and live_since is not None and record.created_at >= live_since
         lead.records[record.key] = record
@@ -176,7 +183,7 @@ def _decide_lead(
         or (last.value, last.band, last.suppressed) != (score.value, score.band, score.suppressed)
         or last.rule_set_hash != score.rule_set_hash
     )
-    moves = not score.suppressed and policy.scorer.decays(score, engagements, now)
+    moves = not score.suppressed and policy.scorer.decays(score, engagements, now, facts)
     return _write(
         lead,
         merged_from,

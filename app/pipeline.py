@@ -227,13 +227,15 @@ class Pipeline:
         move: CursorMove | None = None,
         live_since: datetime | None = None,
     ) -> PageReport:
-        now = self.clock()
+        seen_at = self.clock()
         policy = self.policy()
 
         def decision(recall: Recall) -> Decision:
-            return decide(recall, policy, now, cause, live_since=live_since)
+            # scored when its turn came: waiting for the database is part of the latency
+            now = self.clock()
+            return decide(recall, policy, now, cause, seen_at=seen_at, live_since=live_since)
 
-        return self.store.commit_page(incoming, now=now, decide=decision, cursor=move)
+        return self.store.commit_page(incoming, now=seen_at, decide=decision, cursor=move)
 
     # -- keep current --------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from connectors.hubspot_rows import Batch, Context, contact, moment, read_each, stamped, text, words
 from connectors.hubspot_session import Row
 from scoring.leads import Outcome, RecordKey
-from scoring.normalise import build_account, build_record
+from scoring.normalise import build_account, build_record, creation_date
 
 #: Property -> our name; of several properties for one name, the first that holds a value counts.
 CONTACT_FIELDS = {
@@ -79,10 +79,11 @@ def read_deleted_contacts(context: Context, rows: Sequence[Row]) -> Batch:
     batch = Batch()
 
     def read(row: Row) -> None:
-        deleted_at = stamped(row, "", "archivedAt")
+        key, deleted_at = contact(context.crm, row["id"]), stamped(row, "", "archivedAt")
+        created = (text(row, "createdate"), row.get("createdAt"))
         record, _ = build_record(
-            contact(context.crm, row["id"]),
-            created_at=stamped(row, "createdate", "createdAt"),
+            key,
+            created_at=creation_date(key, created, modified_at=deleted_at)[0],
             modified_at=deleted_at,
             values={},
             deleted=True,
@@ -95,8 +96,10 @@ def read_deleted_contacts(context: Context, rows: Sequence[Row]) -> Batch:
 
 def _read_contact(batch: Batch, context: Context, row: Row) -> None:
     key = contact(context.crm, row["id"])
-    created_at = stamped(row, "createdate", "createdAt")
     modified_at = stamped(row, MODIFIED, "updatedAt")
+    created_at, undated = creation_date(
+        key, (text(row, "createdate"), row.get("createdAt")), modified_at=modified_at
+    )
     old = [
         contact(context.crm, part)
         for part in (text(row, "hs_merged_object_ids") or "").split(";")
@@ -113,7 +116,7 @@ def _read_contact(batch: Batch, context: Context, row: Row) -> None:
         url=context.url(key.id),
     )
     batch.records.append(record)
-    batch.problems += problems
+    batch.problems += [*undated, *problems]
     for gone in old:
         if gone != key:
             merged, _ = build_record(

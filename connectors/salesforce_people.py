@@ -15,7 +15,7 @@ from connectors.salesforce_rows import (
     value,
 )
 from scoring.leads import Outcome, RecordKey
-from scoring.normalise import build_account, build_record
+from scoring.normalise import build_account, build_record, creation_date
 
 #: Field path -> our name; of several paths for one name, the first that holds a value counts.
 LEAD_FIELDS = {
@@ -148,10 +148,12 @@ def _record(
     if row.get("EmailBouncedDate"):
         values["email_bounced"] = "true"
     account_id = row.get("AccountId")
+    modified_at = stamped(row, "SystemModstamp")
+    created_at, undated = creation_date(key, (row.get("CreatedDate"),), modified_at=modified_at)
     record, problems = build_record(
         key,
-        created_at=stamped(row, "CreatedDate"),
-        modified_at=stamped(row, "SystemModstamp"),
+        created_at=created_at,
+        modified_at=modified_at,
         values=values,
         account=RecordKey(context.crm, "account", str(account_id)) if account_id else None,
         links=links,
@@ -160,7 +162,7 @@ def _record(
         url=context.url(key.id),
     )
     batch.records.append(record)
-    batch.problems += problems
+    batch.problems += [*undated, *problems]
 
 
 def _amount(found: object) -> float | None:

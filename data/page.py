@@ -90,7 +90,7 @@ def save_decision(
     owners = {key: w.state.id for w in decision.leads for key in w.state.records}
     if lost := [str(record.key) for record in page.records if record.key not in owners]:
         raise ValueError(f"The decision gives no lead to {', '.join(lost)}: nothing was saved.")
-    _save_leads(connection, decision.leads, now)
+    _save_leads(connection, decision.leads)
     _fold_merged(connection, decision.leads)
     _save_records(connection, page.records, owners, now)
     _save_engagements(connection, decision.leads, page.engagements, new, now)
@@ -103,19 +103,19 @@ def save_decision(
     raise_exceptions(connection, decision.problems, now)
 
 
-def _save_leads(connection: Connection, writes: Sequence[LeadWrite], now: datetime) -> None:
+def _save_leads(connection: Connection, writes: Sequence[LeadWrite]) -> None:
     with_decision = [w for w in writes if w.decision is not None]
     without = [w for w in writes if w.decision is None]
-    upsert(connection, LEAD, [_lead_row(w, now) for w in with_decision], keep=_SETTLED_ELSEWHERE)
+    upsert(connection, LEAD, [_lead_row(w) for w in with_decision], keep=_SETTLED_ELSEWHERE)
     upsert(
         connection,
         LEAD,
-        [_lead_row(w, now) for w in without],
+        [_lead_row(w) for w in without],
         keep=(*_SETTLED_ELSEWHERE, *_DECISION_POINT),
     )
 
 
-def _lead_row(write: LeadWrite, now: datetime) -> dict[str, Any]:
+def _lead_row(write: LeadWrite) -> dict[str, Any]:
     state, score, last = write.state, write.score, write.state.last
     row: dict[str, Any] = {
         "id": state.id,
@@ -123,7 +123,7 @@ def _lead_row(write: LeadWrite, now: datetime) -> dict[str, Any]:
         "created_at": state.created_at,
         "seen_at": state.seen_at,
         "live": state.live,
-        "first_scored_at": state.first_scored_at or (now if score else None),
+        "first_scored_at": state.first_scored_at or (score.now if score else None),
         "first_written_at": None,
         "merged_into_id": None,
         "deleted": write.deleted,

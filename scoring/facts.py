@@ -160,7 +160,7 @@ def build_facts(
     3. `extra` (enrichment, counts) fills what is still unknown: a CRM's value always stands.
     4. Facts read out of others are added: e-mail kind, seniority, department, phone, text, age.
 
-    `past` leaves out what depends on the outcome or counts up, for scoring as of an instant gone by.
+    `past` leaves out what depends on the outcome or counts up: for scoring as of a past instant.
     """
     if not records:
         return dict(extra)

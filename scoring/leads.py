@@ -1,4 +1,4 @@
-"""What comes in, in our own words: records, accounts, engagements and outcomes, whatever the CRM."""
+"""What comes in, in our own words: records, accounts, engagements and outcomes of any CRM."""
 
 from __future__ import annotations
 

@@ -49,7 +49,12 @@ ACCOUNT_FIELDS: dict[str, str] = {
 #: Accepted instead of first_name and last_name, and split where these are missing.
 FULL_NAME = "full_name"
 
-_LABELS = {"email": "e-mail", "job_title": "job title", FULL_NAME: "full name"}
+_LABELS = {
+    "email": "e-mail",
+    "job_title": "job title",
+    FULL_NAME: "full name",
+    "created_at": "creation date",
+}
 _ADVICE = {
     "email": "Correct the address in the CRM.",
     "phone": "Correct the number in the CRM, best with its country code (+1 …).",
@@ -58,6 +63,7 @@ _ADVICE = {
     "count": "Enter a whole number.",
     "money": "Enter an amount such as 1200000.",
     "flag": "Enter yes or no.",
+    "date": "Another date of the record stands in until it is.",
 }
 _READERS: dict[str, Callable[[str], FieldValue | Reading]] = {
     "email": normalise_email,
@@ -71,6 +77,26 @@ _READERS: dict[str, Callable[[str], FieldValue | Reading]] = {
     "money": read_money,
     "flag": read_flag,
 }
+
+
+def creation_date(
+    key: RecordKey, candidates: Iterable[object], *, modified_at: datetime
+) -> tuple[datetime, list[Problem]]:
+    """When a record was created: the first of several wordings that is a date.
+
+    An impossible one costs the date only, never the record: it is named in a problem, and with none
+    left the time of the last change stands in.
+    """
+    problems: list[Problem] = []
+    for given in candidates:
+        if given is None or given == "":
+            continue
+        text = str(given)
+        try:
+            return parse_time(text), problems
+        except ValueError as reason:
+            problems.append(_unusable(key, "created_at", "date", text, str(reason)))
+    return modified_at, problems
 
 
 def build_record(

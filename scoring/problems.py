@@ -1,4 +1,4 @@
-"""What is doubtful, said twice: a message for the person who settles it, a detail for whoever digs."""
+"""What is doubtful: a message for the person who settles it, a detail for whoever digs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PROBLEM_KINDS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One doubtful thing: `message` is for a person and ends in what to do; never holds a secret."""
+    """One doubtful thing: `message` is for a person, ends in what to do and holds no secret."""
 
     kind: str
     message: str

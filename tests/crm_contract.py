@@ -181,14 +181,15 @@ class CrmContract:
         with pytest.raises(ValueError, match="cursor"):
             crm.changes(bench.people, "nonsense", bench.now)
 
-    def test_one_bad_record_does_not_fail_its_page(self, crm: Crm, bench: Bench) -> None:
+    def test_an_impossible_creation_date_costs_the_date_only(self, crm: Crm, bench: Bench) -> None:
         people = [bench.add_person() for _ in range(3)]
         bench.spoil(people[1])
         bench.wait(30)
         found = pages(bench, crm, bench.people)
-        assert sorted(keys(found)) == [people[0], people[2]]
-        problems = [p for page in found for p in page.problems]
-        assert [(p.kind, p.record) for p in problems] == [("bad_record", people[1])]
+        assert sorted(keys(found)) == people
+        problems = [p for page in found for p in page.problems if p.field == "created_at"]
+        assert [(p.kind, p.record) for p in problems] == [("bad_value", people[1])]
+        assert "20226" in problems[0].message
 
     # -- trouble -------------------------------------------------------------------------------
 
