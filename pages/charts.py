@@ -259,9 +259,16 @@ class Quantiles:
 
 
 def latency_chart(
-    rows: Sequence[Quantiles], colours: Palette, *, target_seconds: float
+    rows: Sequence[Quantiles],
+    colours: Palette,
+    *,
+    target_seconds: float,
+    window: tuple[datetime, datetime],
 ) -> go.Figure:
-    """p50, p95 and p99 in seconds per time bucket, with the target once it is near."""
+    """p50, p95 and p99 in seconds per time bucket, with the target once it is near.
+
+    The whole `window` is shown, however few buckets of it hold leads.
+    """
     figure = go.Figure()
     most = max((row.p99 for row in rows), default=0.0)
     lines = (
@@ -286,7 +293,7 @@ def latency_chart(
             )
         )
     _frame(figure, colours, height=260, legend=True)
-    if most >= target_seconds / 2:
+    if most >= target_seconds / 4:
         figure.add_hline(
             y=target_seconds,
             line={"color": colours.down, "width": 1, "dash": "dash"},
@@ -297,7 +304,7 @@ def latency_chart(
             annotation_position="top left",
         )
     figure.update_yaxes(rangemode="tozero", ticksuffix=" s", gridcolor=colours.line)
-    figure.update_xaxes(showgrid=False)
+    figure.update_xaxes(showgrid=False, range=window)
     return figure
 
 

@@ -76,7 +76,7 @@ def _live(store: Store, now: Clock, period: str) -> None:
     _measures(latency, coverage, conversion, enrichment, exceptions)
     left, right = st.columns(2)
     with left:
-        _latency(latency, PERIODS[period][0])
+        _latency(latency, PERIODS[period][0], (since, moment))
     with right:
         _conversion(store, conversion)
     left, right = st.columns(2)
@@ -167,7 +167,7 @@ def _enrichment_card(enrichment: metrics.Enrichment) -> tuple[str, str, str, str
 # -- the five figures -----------------------------------------------------------------------------
 
 
-def _latency(latency: metrics.Latency, period: str) -> None:
+def _latency(latency: metrics.Latency, period: str, window: tuple[datetime, datetime]) -> None:
     with st.container(border=True, height="stretch"):
         st.subheader("Score latency", anchor=False)
         whole = latency.overall.get("created→written")
@@ -190,7 +190,12 @@ def _latency(latency: metrics.Latency, period: str) -> None:
             if point.stage == "created→written"
         ]
         st.plotly_chart(
-            charts.latency_chart(rows, frame.colours(), target_seconds=LATENCY_TARGET_SECONDS),
+            charts.latency_chart(
+                rows,
+                frame.colours(),
+                target_seconds=LATENCY_TARGET_SECONDS,
+                window=(window[0].astimezone(zone), window[1].astimezone(zone)),
+            ),
             config=charts.CONFIG,
             theme=None,
             key="latency",

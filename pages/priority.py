@@ -344,7 +344,7 @@ def _columns() -> dict[str, Any]:
             "Last touch", width=84, format="distance", help="When they last did something."
         ),
         "trend": config.LineChartColumn(
-            "Trend", width=80, y_min=0, y_max=100, help="Score per day, up to the last 12 days."
+            "Trend", width=80, y_min=-6, y_max=106, help="Score per day, up to the last 12 days."
         ),
         "human": config.DatetimeColumn(
             "Last talk",

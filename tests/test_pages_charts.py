@@ -85,8 +85,10 @@ def _one_of_each() -> list[object]:
         charts.contribution_chart([], 0, LIGHT, band_colour="#111111", low=0, high=50_000),
         charts.history_chart([(NOW, 40.0)], [charts.BandLine("Hot", 75, "#111111")], LIGHT),
         charts.history_chart([], [], LIGHT),
-        charts.latency_chart([charts.Quantiles(NOW, 1.0, 2.0, 90.0, 4)], LIGHT, target_seconds=60),
-        charts.latency_chart([], LIGHT, target_seconds=60),
+        charts.latency_chart(
+            [charts.Quantiles(NOW, 1.0, 2.0, 90.0, 4)], LIGHT, target_seconds=60, window=(NOW, NOW)
+        ),
+        charts.latency_chart([], LIGHT, target_seconds=60, window=(NOW, NOW)),
         charts.conversion_chart([charts.BandRate("Hot", "#111111", 0, 0, 0, 0, 0)], LIGHT),
         charts.conversion_chart([], LIGHT),
         charts.stacked_days(days, {"Found": ([1, 2, 3], "#111111")}, LIGHT),
