@@ -30,7 +30,6 @@ HOMES: dict[str, tuple[str, ...]] = {
     "requests": ("connectors.salesforce_session",),
     "simple_salesforce": ("connectors.salesforce_session",),
     "tenacity": ("connectors.retry",),
-    "faker": ("connectors.sandbox",),
     "lark": ("connectors.sandbox.soql",),
     # data
     "alembic": ("data.migrate", "data.migrations"),

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS object (
     crm TEXT NOT NULL,
     type TEXT NOT NULL,
     id TEXT NOT NULL,
-    number INTEGER NOT NULL,           -- creation order within (crm, type); HubSpot's id as a number
+    number INTEGER NOT NULL,  -- creation order within (crm, type); HubSpot's id as a number
     fields TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     modified_at INTEGER NOT NULL,
@@ -108,7 +108,10 @@ class State:
             f" FROM object WHERE {where}",
             parameters,
         )
-        return [Stored(*row[:4], json.loads(row[4]), *row[5:8], bool(row[8])) for row in rows]
+        return [
+            Stored(crm, type_, id_, number, json.loads(fields), created, changed, seen, bool(gone))
+            for crm, type_, id_, number, fields, created, changed, seen, gone in rows
+        ]
 
     def get(self, crm: str, type_: str, id_: str) -> Stored | None:
         """One object by id, archived ones included; merged ids are not followed here."""
