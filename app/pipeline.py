@@ -62,6 +62,7 @@ class Pipeline:
     crms: Sequence[Crm]
     clock: Callable[[], datetime]
     poll_seconds: float = 15.0
+    write_wait: timedelta = timedelta(seconds=30)  # later scores are gathered this long
     _policy: Policy | None = field(default=None, init=False)
     _streams: dict[str, Sequence[Stream]] = field(default_factory=dict, init=False)
 
@@ -80,7 +81,11 @@ class Pipeline:
             parsed, problems = parse_rule_set(row.document)
             if parsed is None:
                 raise ValueError(f"The active rule set cannot be read: {problems[0].message}")
-            self._policy = Policy(compile_rule_set(parsed), rule_set_version=row.version)
+            self._policy = Policy(
+                compile_rule_set(parsed),
+                rule_set_version=row.version,
+                write_wait=self.write_wait,
+            )
         return self._policy
 
     # -- jobs ----------------------------------------------------------------------------------
@@ -93,7 +98,7 @@ class Pipeline:
             jobs.append(
                 Job(
                     f"connect:{crm.name}",
-                    f"Check {label} and our fields in it",
+                    f"{label}: check the connection and our fields",
                     CHECK_EVERY_SECONDS,
                     partial(self.connect, crm),
                 )
@@ -101,15 +106,15 @@ class Pipeline:
             jobs.append(
                 Job(
                     f"first-read:{crm.name}",
-                    f"Read everything in {label} once",
+                    f"{label}: first read of everything",
                     self.poll_seconds,
                     partial(self.first_read, crm),
                 )
             )
             jobs.extend(
                 Job(
-                    f"poll:{crm.name}:{stream.name}",
-                    f"Read changed {stream.label.lower()} of {label}",
+                    _poll_name(crm, stream),
+                    f"{label}: {stream.label[0].lower()}{stream.label[1:]}",
                     self.poll_seconds * stream.every,
                     partial(self.poll, crm, stream),
                 )
@@ -118,7 +123,7 @@ class Pipeline:
             jobs.append(
                 Job(
                     f"write:{crm.name}",
-                    f"Write scores into {label}",
+                    f"{label}: write scores",
                     WRITE_EVERY_SECONDS,
                     partial(self.write_back, crm),
                 )
@@ -165,6 +170,8 @@ class Pipeline:
             row = self.store.connection_state(crm.name)
             if row is None or row.backfilled_at is None:
                 self.store.set_connection(crm.name, backfilled_at=now)
+                for stream in self.streams(crm):  # some are polled rarely and gave up waiting
+                    self.store.make_due(_poll_name(crm, stream), now)
             return JobOutcome()
         waiting.sort(key=lambda stream: stream.name in PEOPLE)
         outcome = self._read(crm, waiting[0], now)
@@ -385,6 +392,10 @@ def _sum(one: PageReport, other: PageReport) -> PageReport:
 
 def _items(report: PageReport) -> int:
     return report.changed + report.engagements + report.outcomes
+
+
+def _poll_name(crm: Crm, stream: Stream) -> str:
+    return f"poll:{crm.name}:{stream.name}"
 
 
 def _words(report: PageReport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -64,6 +65,7 @@ class RecordRow:
     written_band: str
     written_at: datetime | None
     deleted: bool
+    converted: bool  # became a contact, which carries the score from then on
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def lead_detail(store: Store, lead_id: int, now: datetime) -> LeadDetail | None:
         facts=_facts(row.facts),
         timeline=timeline,
         history=[(at, points(value)) for at, value in scores],
-        records=[_record(record) for record in records],
+        records=[_record(record, {one.key for one in records}) for record in records],
         exceptions=[exception_row(e, row.name) for e in exceptions if e.state == "open"],
         merged_into_id=row.merged_into_id,
         deleted=row.deleted,
@@ -188,7 +190,7 @@ def _facts(facts: dict[str, Any]) -> list[FactRow]:
     ]
 
 
-def _record(row: Any) -> RecordRow:
+def _record(row: Any, keys: Collection[str]) -> RecordRow:
     return RecordRow(
         key=row.key,
         crm=row.crm,
@@ -199,6 +201,8 @@ def _record(row: Any) -> RecordRow:
         written_band=row.written_band or "",
         written_at=row.written_at,
         deleted=row.deleted,
+        converted=row.kind == "lead"
+        and any(":contact:" in link and link in keys for link in row.links),
     )
 
 
@@ -267,7 +271,7 @@ def _engagement_detail(detail: dict[str, str]) -> str:
 
 def _score_events(log: list[Any]) -> list[TimelineEvent]:
     events = []
-    for row, before in zip(log, [*log[1:], None], strict=True):
+    for row, before in zip(log, [*log[1:], None], strict=False):  # the oldest has none before
         text = points_text(row.value)
         title = f"Score {text}" if before is None else f"Score {points_text(before.value)} → {text}"
         events.append(

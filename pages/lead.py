@@ -313,6 +313,8 @@ def _records(detail: LeadDetail, now: datetime) -> None:
 def _written(record: Any, detail: LeadDetail, now: datetime) -> str:
     if record.deleted:
         return "deleted there"
+    if record.converted:
+        return "converted: the contact carries the score"
     if record.written_at is None or record.written_value is None:
         return "score not written yet" if detail.score is not None else "no score to write"
     return f"shows {points_text(record.written_value)} since {words.ago(record.written_at, now)}"

@@ -259,6 +259,13 @@ def _conversion(store: Store, conversion: metrics.Conversion) -> None:
         )
 
 
+def _speed(row: metrics.EnrichmentRate) -> str:
+    if row.p95_ms < 1:
+        return "each at once"
+    half, most = words.duration(row.p50_ms / 1000), words.duration(row.p95_ms / 1000)
+    return f"half within {half}, 95 % within {most}"
+
+
 def _enrichment(enrichment: metrics.Enrichment) -> None:
     with st.container(border=True, height="stretch"):
         st.subheader("Enrichment", anchor=False)
@@ -268,9 +275,7 @@ def _enrichment(enrichment: metrics.Enrichment) -> None:
         for row in enrichment.providers:
             st.caption(
                 f"{words.plain(row.provider)}: {words.percent(row.percent)} of "
-                f"{words.many(row.attempts, 'attempt')} found something, half within "
-                f"{words.duration(row.p50_ms / 1000)}, 95 % within "
-                f"{words.duration(row.p95_ms / 1000)}."
+                f"{words.many(row.attempts, 'attempt')} found something, {_speed(row)}."
             )
         colours = frame.colours()
         days = enrichment.days
