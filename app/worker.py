@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app import jobs
@@ -38,11 +38,16 @@ def utc_now() -> datetime:
 
 
 def build(
-    settings: Settings, clock: Callable[[], datetime] = utc_now
+    settings: Settings, clock: Callable[[], datetime] = utc_now, *, in_one_go: bool = False
 ) -> tuple[Store, Pipeline, list[Job]]:
-    """The store (migrated), the pipeline over the configured CRMs, and its jobs."""
+    """The store (migrated), the pipeline over the configured CRMs, and its jobs.
+
+    `in_one_go`: scores are not gathered before they are written, for nobody comes back to do it.
+    """
     store = Store.open(settings.database_url, migrate=True)
     pipeline = Pipeline(store, connect(settings), clock, settings.poll_seconds)
+    if in_one_go:
+        pipeline.write_wait = timedelta(0)
     pipeline.policy()
     return store, pipeline, pipeline.jobs()
 
@@ -57,7 +62,7 @@ def run_worker(settings: Settings, *, once: bool = False, until_idle: bool = Fal
         signal.signal(number, lambda *_: stopping.set())
     in_one_go = once or until_idle
     with only_worker(settings, 0.0 if in_one_go else HANDOVER_SECONDS, stopping):
-        store, pipeline, work = build(settings)
+        store, pipeline, work = build(settings, in_one_go=in_one_go)
         finished = True
         try:
             if not in_one_go:

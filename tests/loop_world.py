@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +63,16 @@ class FakePause(threading.Event):
         """Let `timeout` seconds pass at once; whether the signal is set."""
         self._clock.advance(timeout or 0.0)
         return self.is_set()
+
+
+class WallClock(FakeClock):
+    """The real time, for loops whose worker is a process of its own."""
+
+    def now(self) -> datetime:
+        """The present, in UTC."""
+        return datetime.now(UTC)
+
+    __call__ = now
 
 
 class Client:
@@ -141,6 +151,7 @@ class Loop:
     jobs: Sequence[Job]
     client: Client
     outcomes: list[tuple[str, JobOutcome]] = field(default_factory=list)
+    started: bool = False
 
     def catch_up(self) -> dict[str, JobOutcome]:
         """Everything that can be done now, as `leadlight worker --until-idle` does it."""
@@ -165,16 +176,18 @@ class Loop:
             self.tick(step)
 
     def settle(self) -> None:
-        """Catch up until nothing waits: what is gathered before it is written, searches that lag.
+        """Go on until nothing waits: searches lag, and later scores are gathered for a while.
 
         Fails when something still waits after ten minutes.
         """
-        for _ in range(20):
+        if not self.started:
+            self.started = True
             self.catch_up()
-            self.clock.advance(31)
-            if not self.rows(OUTBOX) and not any(o.items for o in self.catch_up().values()):
+        for _ in range(10):
+            ran = self.tick(61)
+            if not self.rows(OUTBOX) and not any(outcome.items for outcome in ran.values()):
                 return
-        raise AssertionError(f"still waiting: {self.rows(OUTBOX)[:3]}")
+        raise AssertionError(f"still waiting: {self.rows(OUTBOX)[:3]}, {ran}")
 
     # -- what is stored ------------------------------------------------------------------------
 
@@ -281,9 +294,9 @@ class Seen(NamedTuple):
 
 
 def watch_scores(
-    state: State, patch: pytest.MonkeyPatch
-) -> Callable[[], Mapping[RecordKey, Sequence[Seen]]]:
-    """Note every score that a CRM stores from now on; a function that gives them by record."""
+    state: State, patch: pytest.MonkeyPatch, on_score: Callable[[], None] = lambda: None
+) -> Mapping[RecordKey, Sequence[Seen]]:
+    """Every score that a CRM stores from now on, by record; `on_score` is called after each."""
     arrived: dict[RecordKey, list[Seen]] = defaultdict(list)
     put = state.put
 
@@ -293,9 +306,10 @@ def watch_scores(
         if score in stored.fields:
             key = RecordKey(stored.crm, kind, stored.id)
             arrived[key].append(Seen(float(stored.fields[score]), str(stored.fields[at])))
+            on_score()
 
     patch.setattr(state, "put", noted)
-    return lambda: arrived
+    return arrived
 
 
 def held_scores(state: State) -> dict[RecordKey, float]:
