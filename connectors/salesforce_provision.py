@@ -71,8 +71,11 @@ def verify(describer: Describer) -> list[Problem]:
                 )
             )
             continue
+        missing = [own for own in OWN_FIELDS if own.name not in described.fields]
+        if missing:
+            problems.append(_problem(_missing(object_, missing), f"{object_}.{missing[0].name}"))
         for own in OWN_FIELDS:
-            wrong = _wrong(described, own)
+            wrong = "" if own in missing else _wrong(described, own)
             if wrong:
                 problems.append(_problem(wrong, f"{object_}.{own.name}"))
     return problems
@@ -97,15 +100,18 @@ def provision(session: SalesforceSession, describer: Describer, user_id: str) ->
     return [*problems, *verify(describer)]
 
 
+def _missing(object_: str, missing: list[OwnField]) -> str:
+    names = ", ".join(f"{own.name} ({own.metadata['type']})" for own in missing)
+    return (
+        f"Missing or hidden on {object_}: {names}. Leadlight creates them when its user may"
+        " (Customize Application, Manage Profiles and Permission Sets); otherwise create them and"
+        f" assign the permission set “{PERMISSION_SET}” to that user."
+    )
+
+
 def _wrong(described: Described, own: OwnField) -> str:
     where = f"{described.name}.{own.name}"
-    found = described.fields.get(own.name)
-    if found is None:
-        return (
-            f"The field {where} is missing or hidden: create it ({own.metadata['type']}) and assign"
-            f" the permission set “{PERMISSION_SET}” to the API user, or let an administrator"
-            " connect Leadlight once (Customize Application, Manage Profiles and Permission Sets)."
-        )
+    found = described.fields[own.name]
     if found.get("type") not in own.described_as:
         return (
             f"The field {where} has the type {found.get('type')}: rename or delete it, then check"
