@@ -134,7 +134,7 @@ def _first_read(crm: metrics.ConnectionHealth) -> None:
                 label = f"{words.plain(name.replace('_', ' '))} {words.percent(share * 100, 0)}"
                 st.progress(share, text=label)
         done = sum(part is not None and part >= 1 for _, _, part in crm.streams)
-        st.caption(f"{done} of {words.many(len(crm.streams), 'kind')} of record read completely.")
+        st.caption(f"{words.many(done, 'kind')} of record read completely so far.")
 
 
 def empty(title: str, text: str, icon: str) -> None:
