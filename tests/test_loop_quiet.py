@@ -21,6 +21,7 @@ def test_polls_after_our_own_write_back_score_and_write_nothing(
         loop.settle()
         before, calls = noise(loop), len(loop.sandbox.requests)
         assert before[0] > 80
+        loop.outcomes.clear()
         loop.run_for(300, step=15)
         polled = loop.calls_since(calls)
         # both CRMs show all of their changed people again, because our write moved their time
