@@ -65,6 +65,7 @@ class Pipeline:
     write_wait: timedelta = timedelta(seconds=30)  # later scores are gathered this long
     _policy: Policy | None = field(default=None, init=False)
     _streams: dict[str, Sequence[Stream]] = field(default_factory=dict, init=False)
+    _read_once: set[str] = field(default_factory=set, init=False)
 
     # -- rules ---------------------------------------------------------------------------------
 
@@ -185,10 +186,18 @@ class Pipeline:
 
     def poll(self, crm: Crm, stream: Stream, now: datetime) -> JobOutcome:
         """Read what changed in one stream, once the CRM's first read is over."""
-        if any(not self.store.cursor(crm.name, s.name)[1] for s in self.streams(crm)):
+        if not self._first_read_is_over(crm):
             return JobOutcome("Waits for the first read")
         connection = self.store.connection_state(crm.name)
         return self._read(crm, stream, now, connection.backfilled_at if connection else None)
+
+    def _first_read_is_over(self, crm: Crm) -> bool:
+        """Whether every stream has been read to its end once; what is true once stays true."""
+        if crm.name not in self._read_once and all(
+            self.store.cursor(crm.name, stream.name)[1] for stream in self.streams(crm)
+        ):
+            self._read_once.add(crm.name)
+        return crm.name in self._read_once
 
     def _read(
         self, crm: Crm, stream: Stream, now: datetime, live_since: datetime | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import FakeClock
-from loop_world import OUTBOX, RECORD, Loop, is_write, running
+from loop_world import OUTBOX, RECORD, Loop, is_write, ready
 
 from scoring.leads import RecordKey
 
@@ -24,8 +24,7 @@ LONG = "So much to say. " * 2_500
 @pytest.fixture
 def loop(tmp_path: Path, clock: FakeClock) -> Iterator[Loop]:
     """Two empty CRMs whose first read is over."""
-    with running(tmp_path, clock) as started:
-        started.settle()
+    with ready(tmp_path, clock) as started:
         yield started
 
 
@@ -101,7 +100,7 @@ def test_a_crm_that_is_down_for_an_hour_costs_nothing_but_the_hour(loop: Loop) -
     people = add_one_each(loop)
     for crm in people:
         loop.fault(crm, "unavailable", times=1_000_000)
-    loop.run_for(3_600, step=300)
+    loop.run_for(3_600, step=900)
     kinds = {(item.kind, item.message.split(",")[0]) for item in loop.exceptions()}
     assert {("bad_response", "hubspot"), ("bad_response", "salesforce")} <= kinds
     assert len(loop.exceptions()) < 40  # each trouble once, however often it is met
@@ -115,7 +114,11 @@ def test_a_crm_that_is_down_for_an_hour_costs_nothing_but_the_hour(loop: Loop) -
 
 def test_a_pause_that_hubspot_asks_for_is_kept(loop: Loop) -> None:
     people = add_one_each(loop)
-    refusal = {"status": 429, "headers": {"Retry-After": "90"}, "body": {"policyName": "DAILY"}}
+    refusal: dict[str, Any] = {
+        "status": 429,
+        "headers": {"Retry-After": "90"},
+        "body": {"policyName": "DAILY"},
+    }
     loop.fault("hubspot", "answer", path=READS["hubspot"], **refusal)
     outcome = loop.tick(POLL)["poll:hubspot:contacts"]
     assert (outcome.ok, outcome.wait_seconds) == (True, 90)
@@ -123,7 +126,7 @@ def test_a_pause_that_hubspot_asks_for_is_kept(loop: Loop) -> None:
     assert row is not None
     assert "pause" in row.message
     place = len(loop.sandbox.requests)
-    loop.run_for(80)
+    loop.run_for(80, step=20)
     assert not any(READS["hubspot"] in call.path for call in loop.calls_since(place))
     assert people["salesforce"] in known(loop)
     loop.run_for(30)
@@ -134,10 +137,10 @@ def test_a_pause_that_hubspot_asks_for_is_kept(loop: Loop) -> None:
 
 def test_a_pause_before_writing_is_kept_and_the_score_is_written_once(loop: Loop) -> None:
     people = add_one_each(loop)
-    refusal = {"status": 429, "headers": {"Retry-After": "60"}, "body": {}}
+    refusal: dict[str, Any] = {"status": 429, "headers": {"Retry-After": "60"}, "body": {}}
     loop.fault("hubspot", "answer", path=WRITES["hubspot"], **refusal)
     place = len(loop.sandbox.requests)
-    loop.run_for(120)
+    loop.run_for(120, step=10)
     writes = [c for c in loop.calls_since(place) if is_write(c) and c.crm == "hubspot"]
     assert len(writes) == 2  # the refused one and the one that counted
     all_is_well(loop, *people.values())

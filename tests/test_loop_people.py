@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import FakeClock
-from loop_world import LEAD, LOG, OUTBOX, RECORD, Loop, held_scores, running
+from loop_world import LEAD, LOG, OUTBOX, RECORD, Loop, held_scores, ready, running
 
 from app.decide import shown_points
 from connectors.sandbox.behaviour import Act
@@ -21,7 +21,7 @@ from scoring.leads import RecordKey
 
 @pytest.fixture
 def loop(tmp_path: Path, clock: FakeClock) -> Iterator[Loop]:
-    with running(tmp_path, clock) as started:
+    with ready(tmp_path, clock) as started:
         yield started
 
 
