@@ -26,6 +26,8 @@ MINUTE = 60_000
 #: A deal is born between these days after the first contact, most often in the first half.
 DEAL_DAYS = (8.0, 35.0)
 _WON = 0.4
+#: How often the only answer to an e-mail of ours comes from a machine.
+_AWAY = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def live_through(rng: Random, person: Person, born: int, until: int) -> list[Act
     acts += _browsing(rng, person, born, deal_at)
     acts += _marketing(rng, person, born)
     acts += _sales(rng, person, born, deal_at)
+    acts += [held(rng, deal, act) for act in acts if act.kind == "meeting"]
     if deal:
         acts += _deal(rng, person, deal_at)
     return sorted((act for act in acts if act.at <= until), key=lambda act: act.at)
@@ -77,17 +80,25 @@ def first_contact(rng: Random, person: Person, at: int) -> list[Act]:
     ]
 
 
-def next_acts(rng: Random, person: Person, at: int) -> list[Act]:
-    """What somebody who is known already does now."""
+def held(rng: Random, deal: bool, meeting: Act) -> Act:
+    """What became of a planned meeting, noted when its half hour is over."""
+    missed = rng.random() < (0.05 if deal else 0.25)
+    outcome = "NO_SHOW" if missed else "COMPLETED"
+    return Act(int(meeting.detail["start"]) + 30 * MINUTE, "held", {"outcome": outcome})
+
+
+def next_acts(rng: Random, person: Person, at: int, *, mailed: bool = True) -> list[Act]:
+    """What somebody who is known already does now; `mailed`: newsletters still reach them."""
+    mailed = mailed and person.reachable
     weights = {
         "visits": 5.0 + 6.0 * person.interest,
-        "open": 3.0,
-        "click": 0.4 + 2.0 * person.interest,
+        "open": 3.0 if mailed else 0.0,
+        "click": 0.4 + 2.0 * person.interest if mailed else 0.0,
         "form": 0.1 + 1.2 * person.interest,
         "reply": 1.2 * person.interest if person.reachable else 0.0,
         "call": 0.8,
         "meeting": 1.5 * chance_of_deal(person),
-        "unsubscribe": 0.08 * (1.0 - person.interest),
+        "unsubscribe": 0.08 * (1.0 - person.interest) if mailed else 0.0,
     }
     kind = rng.choices([*weights], [*weights.values()])[0]
     if kind == "visits":
@@ -165,6 +176,8 @@ def _sales(rng: Random, person: Person, born: int, deal_at: int) -> list[Act]:
             if rng.random() < warm * 0.7:
                 reply = at + int(rng.expovariate(1 / 14.0) * HOUR) + 5 * MINUTE
                 acts.append(Act(reply, "reply", {"subject": rng.choice(SUBJECTS)}))
+            elif rng.random() < _AWAY:
+                acts.append(Act(at + MINUTE, "away", {"subject": rng.choice(SUBJECTS)}))
         elif person.phone:
             acts.append(_call(rng, person, at))
         at += int(rng.uniform(1.0, 6.0) * DAY)
@@ -172,9 +185,7 @@ def _sales(rng: Random, person: Person, born: int, deal_at: int) -> list[Act]:
         booked = (deal_at - int(rng.uniform(2.0, 6.0) * DAY)) if deal_at else at
         booked = max(booked, first)
         start = booked + int(rng.uniform(0.7, 4.0) * DAY)
-        missed = rng.random() < (0.05 if deal_at else 0.25)
-        detail = {"start": str(start), "outcome": "NO_SHOW" if missed else "COMPLETED"}
-        acts.append(Act(booked, "meeting", detail))
+        acts.append(Act(booked, "meeting", {"start": str(start)}))
     return acts
 
 

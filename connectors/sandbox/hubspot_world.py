@@ -9,8 +9,8 @@ from typing import Any
 
 from connectors.sandbox.behaviour import Act
 from connectors.sandbox.hubspot_records import DEFAULT_LAG_SECONDS, FIRST_NUMBER, STAGE_ENTERED
-from connectors.sandbox.hubspot_schema import ASSOCIATIONS, CRM, association
-from connectors.sandbox.hubspot_values import wire_time
+from connectors.sandbox.hubspot_schema import ASSOCIATIONS, CRM, LIFECYCLE, OBJECTS, association
+from connectors.sandbox.hubspot_values import Invalid, check, wire_time
 from connectors.sandbox.people import Company, Person
 from connectors.sandbox.state import State
 from connectors.sandbox.unit import Unit
@@ -18,10 +18,13 @@ from connectors.sandbox.vocabulary import FORMS, SALESPEOPLE
 
 CONNECTED = "f240bbac-87c9-4f6e-bf70-924b57d47db7"
 NO_ANSWER = "73a0d17f-1163-4015-bdd5-ec830791da20"
-_LAG = int(DEFAULT_LAG_SECONDS * 1_000)
+OURS = "sales@sandbox-vendor.example"
 _HOUR = 3_600_000
 _SIZES = ((5, "1-5"), (25, "5-25"), (50, "25-50"), (100, "50-100"), (500, "100-500"))
 _BIGGER = ((1_000, "500-1000"), (10**9, "1000+"))
+#: What a salesperson noted about a lead only ever moves on in this order.
+_STATUS = ("NEW", "ATTEMPTED_TO_CONTACT", "CONNECTED", "OPEN_DEAL", "BAD_TIMING")
+_ASKING = frozenset(name for name, _, asks in FORMS if asks)
 
 
 class HubSpotWorld:
@@ -29,15 +32,16 @@ class HubSpotWorld:
 
     def __init__(self, unit: Unit, rng: Random) -> None:
         self._unit = unit
-        self._state: State = unit.state
         self._rng = rng
+        lag = unit.meta("hubspot.index_lag_seconds")
+        self._lag = int(float(lag or DEFAULT_LAG_SECONDS) * 1_000)
 
     @staticmethod
     def found(state: State, at: int) -> None:
         """What the account has before the first lead: salespeople and forms."""
         unit = Unit(state)
         for first, last in SALESPEOPLE:
-            number = state.next_number("hubspot.owners", FIRST_NUMBER)
+            number = unit.next_number("hubspot.owners", FIRST_NUMBER)
             email = f"{first}.{last}@sandbox-vendor.example".lower()
             fields = {"email": email, "firstName": first, "lastName": last, "userId": number}
             unit.add(CRM, "owners", str(number), number, fields, at)
@@ -48,8 +52,8 @@ class HubSpotWorld:
 
     def arrive(self, person: Person, at: int) -> str:
         """A new contact (the known one, when its address is taken); the contact's id."""
-        address = person.email.strip().lower()
-        known = self._by_email(address)
+        address = _acceptable(person.email)
+        known = self._unit.meta(f"world.hubspot.email.{address}") if address else ""
         if known:
             return known
         owner = FIRST_NUMBER + self._rng.randrange(len(SALESPEOPLE))
@@ -73,16 +77,19 @@ class HubSpotWorld:
         if person.company and self._rng.random() < 0.3:
             fields["numemployees"] = _size(person.company.employees)
         id_ = self._add("contacts", fields, at)
+        if address:
+            self._unit.set_meta(f"world.hubspot.email.{address}", id_)
         if person.company and address.endswith(f"@{person.company.domain}"):
             company = self._company(person.company, at)
             self._link("contacts", id_, "companies", company)
-            self._unit.change(CRM, "contacts", id_, {"associatedcompanyid": company}, at, _LAG)
+            self._change(id_, {"associatedcompanyid": company}, at)
         return id_
 
     def act(self, contact: str, act: Act) -> None:
         """Write one act of a contact; kinds that HubSpot cannot see are left out."""
         write = getattr(self, f"_{act.kind}", None)
-        if write is not None:
+        contact = self._now_called(contact)
+        if write is not None and contact:
             write(contact, act)
 
     # -- what people do by themselves ------------------------------------------------------------
@@ -99,10 +106,11 @@ class HubSpotWorld:
         self._event("events", fields, act.at)
         stored = self._unit.get(CRM, "contacts", contact)
         last = stored.fields.get("hs_analytics_last_visit_timestamp") if stored else None
-        values = {"hs_analytics_last_visit_timestamp": wire_time(act.at)}
+        names = ["hs_analytics_num_page_views"]
         if not last or act.at - _ms(str(last)) > _HOUR // 2:
-            self._count(contact, "hs_analytics_num_visits", act.at)
-        self._count(contact, "hs_analytics_num_page_views", act.at, **values)
+            names.append("hs_analytics_num_visits")
+        values = {"hs_analytics_last_visit_timestamp": wire_time(act.at)}
+        self._count(contact, names, act.at, **values)
 
     def _form(self, contact: str, act: Act) -> None:
         stored = self._unit.get(CRM, "contacts", contact)
@@ -118,26 +126,31 @@ class HubSpotWorld:
         more = {"recent_conversion_event_name": name, "recent_conversion_date": wire_time(act.at)}
         if act.detail.get("message"):
             more["message"] = act.detail["message"]
-        self._count(contact, "num_conversion_events", act.at, **more)
+        if name in _ASKING:
+            more |= self._stage(contact, "marketingqualifiedlead")
+        self._count(contact, ["num_conversion_events"], act.at, **more)
 
     def _open(self, contact: str, act: Act) -> None:
         values = {"hs_email_last_open_date": wire_time(act.at)}
         if self._mail_event(contact, "OPEN", act):
-            self._count(contact, "hs_email_open", act.at, **values)
+            self._count(contact, ["hs_email_open"], act.at, **values)
 
     def _click(self, contact: str, act: Act) -> None:
         values = {"hs_email_last_click_date": wire_time(act.at)}
         if self._mail_event(contact, "CLICK", act, url=act.detail["url"]):
-            self._count(contact, "hs_email_click", act.at, **values)
+            self._count(contact, ["hs_email_click"], act.at, **values)
 
     def _bounce(self, contact: str, act: Act) -> None:
         if self._mail_event(contact, "BOUNCE", act):
-            self._count(contact, "hs_email_bounce", act.at)
+            self._count(contact, ["hs_email_bounce"], act.at)
 
     def _unsubscribe(self, contact: str, act: Act) -> None:
         if self._mail_event(contact, "STATUSCHANGE", act, portalSubscriptionStatus="UNSUBSCRIBED"):
-            values = {"hs_email_optout": "true"}
-            self._unit.change(CRM, "contacts", contact, values, act.at, _LAG)
+            self._change(contact, {"hs_email_optout": "true"}, act.at)
+
+    def _campaign(self, contact: str, act: Act) -> None:
+        values = {"hs_analytics_first_touch_converting_campaign": act.detail["name"]}
+        self._change(contact, values, act.at)
 
     # -- what happens with salespeople -------------------------------------------------------------
 
@@ -146,32 +159,40 @@ class HubSpotWorld:
             "hs_email_direction": "EMAIL",
             "hs_email_status": "SENT",
             "hs_email_subject": act.detail["subject"],
+            "hs_email_from_email": OURS,
             "hs_email_to_email": self._email(contact),
         }
         self._activity("emails", contact, fields, act.at)
 
     def _reply(self, contact: str, act: Act) -> None:
+        self._incoming(contact, f"Re: {act.detail['subject']}", act.at)
+        self._change(contact, {"hs_sales_email_last_replied": wire_time(act.at)}, act.at)
+
+    def _away(self, contact: str, act: Act) -> None:
+        self._incoming(contact, f"Automatic reply: {act.detail['subject']}", act.at)
+
+    def _incoming(self, contact: str, subject: str, at: int) -> None:
         fields = {
             "hs_email_direction": "INCOMING_EMAIL",
             "hs_email_status": "SENT",
-            "hs_email_subject": f"Re: {act.detail['subject']}",
+            "hs_email_subject": subject,
             "hs_email_from_email": self._email(contact),
+            "hs_email_to_email": OURS,
         }
-        self._activity("emails", contact, fields, act.at)
-        values = {"hs_sales_email_last_replied": wire_time(act.at)}
-        self._unit.change(CRM, "contacts", contact, values, act.at, _LAG)
+        self._activity("emails", contact, fields, at)
 
     def _call(self, contact: str, act: Act) -> None:
         seconds = int(act.detail["seconds"])
         fields = {
             "hs_call_title": "Call",
+            "hs_call_direction": "OUTBOUND",
             "hs_call_status": "COMPLETED" if seconds else "NO_ANSWER",
             "hs_call_disposition": CONNECTED if seconds else NO_ANSWER,
             "hs_call_duration": str(seconds * 1_000),
         }
         self._activity("calls", contact, fields, act.at)
-        values = {"hs_lead_status": "CONNECTED" if seconds else "ATTEMPTED_TO_CONTACT"}
-        self._unit.change(CRM, "contacts", contact, values, act.at, _LAG)
+        status = "CONNECTED" if seconds else "ATTEMPTED_TO_CONTACT"
+        self._change(contact, self._status(contact, status), act.at)
 
     def _meeting(self, contact: str, act: Act) -> None:
         start = int(act.detail["start"])
@@ -179,15 +200,27 @@ class HubSpotWorld:
             "hs_meeting_title": "Introduction",
             "hs_meeting_start_time": wire_time(start),
             "hs_meeting_end_time": wire_time(start + _HOUR // 2),
-            "hs_meeting_outcome": act.detail.get("outcome", "SCHEDULED"),
+            "hs_meeting_outcome": "SCHEDULED",
         }
         self._activity("meetings", contact, fields, act.at)
+        values = self._stage(contact, "salesqualifiedlead") | self._status(contact, "CONNECTED")
+        self._change(contact, values, act.at)
+
+    def _held(self, contact: str, act: Act) -> None:
+        """What became of the meetings that were planned; salespeople note it afterwards."""
+        for meeting in self._unit.linked(CRM, "contacts", contact, "meetings"):
+            stored = self._unit.get(CRM, "meetings", meeting)
+            if stored and stored.fields.get("hs_meeting_outcome") == "SCHEDULED":
+                values = {"hs_meeting_outcome": act.detail["outcome"]}
+                self._unit.change(CRM, "meetings", meeting, values, act.at, self._lag)
 
     def _deal(self, contact: str, act: Act) -> None:
         stored = self._unit.get(CRM, "contacts", contact)
-        company = (stored.fields.get("company") if stored else "") or self._email(contact)
+        known = stored.fields if stored else {}
+        company = known.get("company") or known.get("email") or known.get("lastname") or contact
         fields = {
-            "dealname": f"{company} - new business",
+            "dealname": f"{str(company).strip()} - new business",
+            "hubspot_owner_id": known.get("hubspot_owner_id"),
             "amount": act.detail["amount"],
             "pipeline": "default",
             "dealstage": "appointmentscheduled",
@@ -197,12 +230,10 @@ class HubSpotWorld:
         }
         deal = self._add("deals", fields, act.at)
         self._link("deals", deal, "contacts", contact)
-        values = {
-            "lifecyclestage": "opportunity",
-            "num_associated_deals": "1",
-            "hs_lead_status": "OPEN_DEAL",
-        }
-        self._unit.change(CRM, "contacts", contact, values, act.at, _LAG)
+        if employer := known.get("associatedcompanyid"):
+            self._link("deals", deal, "companies", str(employer))
+        values = self._stage(contact, "opportunity") | {"hs_lead_status": "OPEN_DEAL"}
+        self._count(contact, ["num_associated_deals"], act.at, **values)
 
     def _won(self, contact: str, act: Act) -> None:
         values = {
@@ -210,14 +241,21 @@ class HubSpotWorld:
             "hs_lifecyclestage_customer_date": wire_time(act.at),
         }
         if self._close(contact, act, "closedwon"):
-            self._unit.change(CRM, "contacts", contact, values, act.at, _LAG)
+            self._change(contact, values, act.at)
 
     def _lost(self, contact: str, act: Act) -> None:
-        self._close(contact, act, "closedlost")
+        if self._close(contact, act, "closedlost"):
+            self._change(contact, self._status(contact, "BAD_TIMING"), act.at)
 
     def _close(self, contact: str, act: Act, stage: str) -> bool:
-        deals = self._state.linked(CRM, "contacts", contact, "deals")
-        for deal in {id_ for id_, _ in deals}:
+        """End the open deals of a contact; whether there were any."""
+        open_ = [
+            deal
+            for deal in self._unit.linked(CRM, "contacts", contact, "deals")
+            if (stored := self._unit.get(CRM, "deals", deal))
+            and stored.fields.get("hs_is_closed") != "true"
+        ]
+        for deal in open_:
             values = {
                 "dealstage": stage,
                 f"{STAGE_ENTERED}{stage}": wire_time(act.at),
@@ -225,23 +263,55 @@ class HubSpotWorld:
                 "hs_is_closed": "true",
                 "hs_is_closed_won": "true" if stage == "closedwon" else "false",
             }
-            self._unit.change(CRM, "deals", deal, values, act.at, _LAG)
-        return bool(deals)
+            self._unit.change(CRM, "deals", deal, values, act.at, self._lag)
+        return bool(open_)
 
     # -- pieces ----------------------------------------------------------------------------------
 
     def _add(self, type_: str, fields: dict[str, Any], at: int) -> str:
-        number = self._state.next_number(f"hubspot.{type_}", FIRST_NUMBER)
-        self._unit.add(CRM, type_, str(number), number, fields, at)
+        number = self._unit.next_number(f"hubspot.{type_}", FIRST_NUMBER)
+        self._unit.add(CRM, type_, str(number), number, fields, at, self._lag)
         return str(number)
 
+    def _now_called(self, contact: str) -> str:
+        """A contact that was merged goes on as the one it became; empty for a deleted one."""
+        stored = self._unit.get(CRM, "contacts", contact)
+        if stored is not None and not stored.archived:
+            return contact
+        into = self._unit.state.query(
+            "SELECT new_id FROM alias WHERE crm=? AND type='contacts' AND old_id=?", (CRM, contact)
+        )
+        return self._now_called(str(into[0][0])) if into else ""
+
+    def _change(self, contact: str, values: dict[str, str], at: int) -> None:
+        if values:
+            self._unit.change(CRM, "contacts", contact, values, at, self._lag)
+
+    def _stage(self, contact: str, stage: str) -> dict[str, str]:
+        """The lifecycle stage, when the contact is not that far yet: it never goes back."""
+        return self._onwards(contact, "lifecyclestage", stage, LIFECYCLE)
+
+    def _status(self, contact: str, status: str) -> dict[str, str]:
+        return self._onwards(contact, "hs_lead_status", status, _STATUS)
+
+    def _onwards(
+        self, contact: str, name: str, value: str, order: tuple[str, ...]
+    ) -> dict[str, str]:
+        stored = self._unit.get(CRM, "contacts", contact)
+        known = str(stored.fields.get(name, "")) if stored else ""
+        reached = order.index(known) if known in order else -1
+        return {name: value} if order.index(value) > reached else {}
+
     def _event(self, type_: str, fields: dict[str, Any], at: int) -> None:
-        number = self._state.next_number(f"hubspot.{type_}", FIRST_NUMBER)
+        number = self._unit.next_number(f"hubspot.{type_}", FIRST_NUMBER)
         id_ = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        self._unit.add(CRM, type_, id_, number, fields, at)
+        self._unit.add(CRM, type_, id_, number, fields, at, self._lag)
 
     def _activity(self, type_: str, contact: str, fields: dict[str, Any], at: int) -> None:
-        id_ = self._add(type_, {**fields, "hs_timestamp": wire_time(at)}, at)
+        stored = self._unit.get(CRM, "contacts", contact)
+        owner = stored.fields.get("hubspot_owner_id") if stored else None
+        more = {"hs_timestamp": wire_time(at), "hubspot_owner_id": owner}
+        id_ = self._add(type_, {**fields, **more}, at)
         self._link(type_, id_, "contacts", contact)
 
     def _mail_event(self, contact: str, type_: str, act: Act, **more: str) -> bool:
@@ -254,10 +324,11 @@ class HubSpotWorld:
         self._event("email_events", {**fields, **more}, act.at)
         return True
 
-    def _count(self, contact: str, name: str, at: int, **values: str) -> None:
+    def _count(self, contact: str, names: list[str], at: int, **values: str) -> None:
         stored = self._unit.get(CRM, "contacts", contact)
-        counted = int(stored.fields.get(name) or 0) + 1 if stored else 1
-        self._unit.change(CRM, "contacts", contact, {name: str(counted), **values}, at, _LAG)
+        known = stored.fields if stored else {}
+        counted = {name: str(int(known.get(name) or 0) + 1) for name in names}
+        self._change(contact, {**counted, **values}, at)
 
     def _email(self, contact: str) -> str:
         stored = self._unit.get(CRM, "contacts", contact)
@@ -265,16 +336,13 @@ class HubSpotWorld:
 
     def _link(self, source: str, source_id: str, target: str, target_id: str) -> None:
         type_id = association(source, target)
-        self._state.link(CRM, source, source_id, target, target_id, type_id)
+        self._unit.link(CRM, source, source_id, target, target_id, type_id)
         back = ASSOCIATIONS[type_id][2]
-        self._state.link(CRM, target, target_id, source, source_id, back)
-
-    def _by_email(self, address: str) -> str:
-        return self._state.meta(f"world.hubspot.email.{address}") if address else ""
+        self._unit.link(CRM, target, target_id, source, source_id, back)
 
     def _company(self, company: Company, at: int) -> str:
         """The account's company of this domain, entered when its first person arrives."""
-        known = self._state.meta(f"world.hubspot.domain.{company.domain}")
+        known = self._unit.meta(f"world.hubspot.domain.{company.domain}")
         if known:
             return known
         gaps = self._rng.random
@@ -289,13 +357,21 @@ class HubSpotWorld:
             "city": company.city,
         }
         id_ = self._add("companies", fields, at)
-        self._state.set_meta(f"world.hubspot.domain.{company.domain}", id_)
+        self._unit.set_meta(f"world.hubspot.domain.{company.domain}", id_)
         return id_
 
 
 def form_id(name: str) -> str:
     """The id of a form: a GUID made of its name, so that it is the same in every world."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox-vendor.example/forms/{name}"))
+
+
+def _acceptable(email: str) -> str:
+    """HubSpot refuses addresses without an @ and a domain; the field then stays empty."""
+    try:
+        return check(OBJECTS["contacts"].properties["email"], email)
+    except Invalid:
+        return ""
 
 
 def _ms(text: str) -> int:

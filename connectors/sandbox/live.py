@@ -5,11 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from typing import Any
 
-from connectors.sandbox.behaviour import DAY, Act, chance_of_deal, first_contact, next_acts
+from connectors.sandbox.behaviour import (
+    DAY,
+    MINUTE,
+    Act,
+    chance_of_deal,
+    first_contact,
+    held,
+    next_acts,
+)
 from connectors.sandbox.people import Company, Person, invent_company, invent_person
 from connectors.sandbox.state import State, Stored
 from connectors.sandbox.unit import Unit
@@ -20,6 +29,8 @@ ENGAGEMENT_EVERY_SECONDS = 1.0
 #: People live faster here than in their history; so do their deals.
 _DEAL_SHARE = 0.02
 _OLD_ENOUGH = 8 * DAY
+#: What one step writes lies within so many milliseconds, all of them past.
+_STEP_MS = 5
 log = logging.getLogger("leadlight.sandbox")
 
 
@@ -47,31 +58,39 @@ class LiveStream:
 
     def step(self, newcomer: bool) -> None:
         """One new lead, or one thing that a known person does."""
-        at = int(self._clock().timestamp() * 1_000)
-        number = self._state.next_number("world.live")
-        rng = Random(f"{self._state.meta('world.seed')} live {number}")
+        at = int(self._clock().timestamp() * 1_000) - _STEP_MS
         with self._state.transaction():
             unit = Unit(self._state)
-            world = World(self._state, unit, rng)
+            number = unit.next_number("world.live")
+            rng = Random(f"{unit.meta('world.seed')} live {number}")
+            world = World(unit, rng, self._crms)
             if newcomer:
                 self._newcomer(world, rng, at)
             else:
-                self._go_on(world, unit, rng, at)
+                self._go_on(world, rng, at)
             unit.flush()
 
     def _run(self) -> None:
         turn = 0
         while not self._stopping.wait(ENGAGEMENT_EVERY_SECONDS / self._pace):
             turn += 1
-            self.step(newcomer=False)
+            self._step_or_say(newcomer=False)
             if turn % round(LEAD_EVERY_SECONDS / ENGAGEMENT_EVERY_SECONDS) == 0:
-                self.step(newcomer=True)
+                self._step_or_say(newcomer=True)
+
+    def _step_or_say(self, newcomer: bool) -> None:
+        """A step that fails is undone and reported; the next one may do better."""
+        try:
+            self.step(newcomer)
+        except Exception:
+            log.exception("The sandbox's people stumbled; they go on with the next step.")
 
     def _newcomer(self, world: World, rng: Random, at: int) -> None:
         known = Known(self._invented(rng))
         acts = first_contact(rng, known.person, at)
         for act in sorted(acts, key=lambda act: act.kind != "arrived"):
-            world.act(known, act)
+            # what came before the first entry is attached to it afterwards, as CRMs do
+            world.act(known, replace(act, at=max(act.at, at)))
 
     def _invented(self, rng: Random) -> Person:
         """Somebody new, in a CRM that is served."""
@@ -79,29 +98,35 @@ class LiveStream:
         company: Company | None = None if rng.random() < 0.12 else invent_company(rng, taken)
         while True:
             person = invent_person(rng, company)
-            if any(crm in self._crms for crm in person.crms):
-                return person
+            if served := tuple(crm for crm in person.crms if crm in self._crms):
+                return replace(person, crms=served)
 
-    def _go_on(self, world: World, unit: Unit, rng: Random, at: int) -> None:
+    def _go_on(self, world: World, rng: Random, at: int) -> None:
         """Somebody known does something: mostly people of the last days, and the interested."""
         stored = self._somebody(rng)
         if stored is None:
             return
         known = _remembered(stored)
-        deal = str(stored.fields.get("deal", ""))
-        for act in self._next(rng, known.person, at, deal, at - stored.created_at):
+        for act in self._next(rng, known.person, at, stored):
             world.act(known, act)
-            if act.kind in ("deal", "won", "lost"):
-                unit.change(CRM, "person", stored.id, {"deal": act.kind}, at)
 
-    def _next(self, rng: Random, person: Person, at: int, deal: str, age: int) -> list[Act]:
+    def _next(self, rng: Random, person: Person, at: int, stored: Stored) -> list[Act]:
+        """What this person does now, given what is remembered of them."""
+        deal = str(stored.fields.get("deal", ""))
+        meeting = int(stored.fields.get("meeting") or 0)
+        if meeting and at >= meeting + 30 * MINUTE:
+            planned = Act(meeting, "meeting", {"start": str(meeting)})
+            return [replace(held(rng, bool(deal), planned), at=at)]
         if deal == "deal" and rng.random() < _DEAL_SHARE:
             won = rng.random() < 0.4 + 0.3 * (person.fit - 0.5)
             return [Act(at, "won" if won else "lost")]
-        ripe = age > _OLD_ENOUGH and not deal
+        ripe = at - stored.created_at > _OLD_ENOUGH and not deal
         if ripe and rng.random() < _DEAL_SHARE * chance_of_deal(person):
             return [Act(at, "deal", {"amount": str(rng.randint(20, 900) * 100)})]
-        return next_acts(rng, person, at)
+        mailed = not stored.fields.get("unsubscribed")
+        acts = next_acts(rng, person, at, mailed=mailed)
+        # one meeting at a time
+        return [] if meeting and acts[0].kind == "meeting" else acts
 
     def _somebody(self, rng: Random) -> Stored | None:
         """A known person: of several drawn, the one with the most interest."""
@@ -137,4 +162,4 @@ def _remembered(stored: Stored) -> Known:
         reachable=bool(fields["reachable"]),
     )
     type_, id_ = fields["salesforce"]
-    return Known(person, str(fields.get("hubspot", "")), (str(type_), str(id_)))
+    return Known(person, str(fields.get("hubspot", "")), (str(type_), str(id_)), stored.id)

@@ -29,6 +29,11 @@ T = TypeVar("T")
 #: People who are known in both CRMs.
 IN_BOTH = 0.08
 IN_HUBSPOT = 0.55
+#: How many of those who give a number give that of their company's switchboard; with so few
+#: people per company, about 2 % of all share a number.
+_SWITCHBOARD = 0.25
+#: Names and titles with a picture in them, as phones' keyboards suggest.
+_WITH_EMOJI = 0.004
 _SIZES = (
     (1, 9, 14),
     (10, 49, 26),
@@ -51,6 +56,7 @@ class Company:
     country: Country
     city: str
     fit: float
+    switchboard: str = ""  # a number that several of its people give
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,7 @@ def invent_company(rng: Random, taken: set[str]) -> Company:
         country=country,
         city=rng.choice(country.cities),
         fit=0.55 * fit + 0.45 * sized,
+        switchboard=_number(rng, country),
     )
 
 
@@ -138,7 +145,7 @@ def invent_person(rng: Random, company: Company | None) -> Person:
         first=_untidy(rng, first),
         last=_untidy(rng, last),
         email=email,
-        phone=_phone(rng, country),
+        phone=_phone(rng, country, company),
         title="" if rng.random() < 0.12 else _untidy(rng, title),
         company=company,
         company_text="" if company is None or rng.random() < 0.06 else _untidy(rng, company.name),
@@ -188,7 +195,7 @@ def _address(rng: Random, first: str, last: str, company: Company | None) -> tup
         # a hyphen before the @: these providers give out no such address
         return f"{local}@{rng.choice(FREE_MAIL_TYPOS)}", False
     if company is None or draw < 0.22:
-        return f"{local}@{rng.choice(FREE_MAIL)}", True
+        return private_address(rng, first, last), True
     if draw < 0.24:
         return f"{rng.choice(('info', 'sales', 'office'))}@{company.domain}", True
     pattern = rng.random()
@@ -202,12 +209,25 @@ def _address(rng: Random, first: str, last: str, company: Company | None) -> tup
     return address, True
 
 
-def _phone(rng: Random, country: Country) -> str:
+def private_address(rng: Random, first: str, last: str) -> str:
+    """An address at a mail provider; with its hyphen it is one that they give to nobody."""
+    local = f"{_plain(first) or 'x'}-{_plain(last) or 'y'}{rng.randint(1, 999)}"
+    return f"{local}@{rng.choice(FREE_MAIL)}"
+
+
+def _phone(rng: Random, country: Country, company: Company | None) -> str:
     draw = rng.random()
     if draw < 0.35:
         return ""
     if draw < 0.40:
         return rng.choice(BROKEN_PHONES)
+    if company and rng.random() < _SWITCHBOARD:
+        return company.switchboard
+    return _number(rng, country)
+
+
+def _number(rng: Random, country: Country) -> str:
+    """A number that the country keeps free for fiction; empty where there is none."""
     if not country.phones:
         return ""
     shape = rng.choice(country.phones)
@@ -216,6 +236,8 @@ def _phone(rng: Random, country: Country) -> str:
 
 def _untidy(rng: Random, text: str) -> str:
     draw = rng.random()
+    if draw > 1.0 - _WITH_EMOJI:
+        return f"{text} 🚀"
     if draw < 0.04:
         return text.upper()
     if draw < 0.08:

@@ -12,13 +12,21 @@ from connectors.sandbox.people import Company, Person
 from connectors.sandbox.salesforce_org import new_id
 from connectors.sandbox.salesforce_schema import CRM, OBJECTS
 from connectors.sandbox.soql_sql import wire_time
-from connectors.sandbox.state import State
+from connectors.sandbox.state import State, Stored
 from connectors.sandbox.unit import Unit
-from connectors.sandbox.vocabulary import CAMPAIGN_OF_FORM, CAMPAIGNS, SALESPEOPLE
+from connectors.sandbox.vocabulary import CAMPAIGN_OF_FORM, CAMPAIGNS, OLD_SOURCES, SALESPEOPLE
 
 #: People whom sales entered as contacts of an account rather than as leads.
 _AS_CONTACT = 0.12
 _MEETING_MS = 1_800_000
+_DESCRIPTION = 32_000
+#: What points to a lead and goes over to the contact when it is converted.
+_POINTING: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    ("Task", "WhoId", "WhoId", {}),
+    ("Event", "WhoId", "WhoId", {}),
+    ("CampaignMember", "LeadId", "ContactId", {}),  # a membership names both from then on
+    ("EmailMessageRelation", "RelationId", "RelationId", {"RelationObjectType": "Contact"}),
+)
 
 
 class SalesforceWorld:
@@ -26,7 +34,6 @@ class SalesforceWorld:
 
     def __init__(self, unit: Unit, rng: Random) -> None:
         self._unit = unit
-        self._state: State = unit.state
         self._rng = rng
 
     @staticmethod
@@ -38,11 +45,11 @@ class SalesforceWorld:
             name = f"{first}.{last}@sandbox-vendor.example".lower()
             fields = {"FirstName": first, "LastName": last, "Username": name, "Email": name}
             user = world._add("User", fields | {"IsActive": True}, at)
-            state.set_meta(f"world.salesforce.user.{first}", user)
+            unit.set_meta(f"world.salesforce.user.{first}", user)
         for name, kind in CAMPAIGNS.items():
             fields = {"Name": name, "Type": kind, "Status": "In Progress"}
             campaign = world._add("Campaign", fields | {"IsActive": True}, at)
-            state.set_meta(f"world.salesforce.campaign.{name}", campaign)
+            unit.set_meta(f"world.salesforce.campaign.{name}", campaign)
         unit.flush()
 
     def arrive(self, person: Person, at: int) -> tuple[str, str]:
@@ -53,7 +60,7 @@ class SalesforceWorld:
             "Email": _acceptable(person.email),
             "Phone": person.phone,
             "Title": person.title,
-            "LeadSource": person.source[1],
+            "LeadSource": self._source(person.source[1]),
             "OwnerId": self._owner(),
             "HasOptedOutOfEmail": False,
         }
@@ -68,10 +75,11 @@ class SalesforceWorld:
             "Company": person.company_text.strip() or "[not provided]",
             "Country": person.country,
             "City": person.city,
-            "Description": person.message,
+            "Description": _written(person.message),
             "Status": "Open - Not Contacted",
             "IsConverted": False,
             "IsUnreadByOwner": True,
+            "Rating": self._rng.choice(("Hot", "Warm", "Cold")) if gaps() < 0.15 else "",
         }
         if company is not None:
             fields |= {
@@ -85,16 +93,17 @@ class SalesforceWorld:
     def act(self, who: tuple[str, str], act: Act) -> None:
         """Write one act of a person; kinds that Salesforce cannot see are left out."""
         write = getattr(self, f"_{act.kind}", None)
-        if write is not None:
-            write(self._now_called(who), replace(act, at=_second(act.at)))
+        now_called = self._now_called(who)
+        if write is not None and now_called is not None:
+            write(now_called, replace(act, at=_second(act.at)))
 
     # -- campaigns and mail ------------------------------------------------------------------------
 
     def _campaign(self, who: tuple[str, str], act: Act) -> None:
         name = act.detail["name"]
-        campaign = self._state.meta(f"world.salesforce.campaign.{name}")
+        campaign = self._unit.meta(f"world.salesforce.campaign.{name}")
         key = f"world.salesforce.member.{campaign}.{who[1]}"
-        if self._state.meta(key):
+        if self._unit.meta(key):
             return  # a person is a member of a campaign once
         responded = not name.startswith("Purchased")
         fields: dict[str, Any] = {
@@ -105,19 +114,18 @@ class SalesforceWorld:
         }
         if responded:
             fields["FirstRespondedDate"] = _day(act.at)
-        self._state.set_meta(key, self._add("CampaignMember", fields, act.at))
+        self._unit.set_meta(key, self._add("CampaignMember", fields, act.at))
 
     def _form(self, who: tuple[str, str], act: Act) -> None:
         name = CAMPAIGN_OF_FORM[act.detail["name"]]
         self._campaign(who, replace(act, detail={"name": name}))
 
     def _sent(self, who: tuple[str, str], act: Act) -> None:
-        address = self._email(who)
-        if address:
-            self._mail(who, act, incoming=False)
+        if self._email(who):
+            self._mail(who, act, act.detail["subject"], incoming=False)
 
     def _sales_open(self, who: tuple[str, str], act: Act) -> None:
-        mail = self._state.meta(f"world.salesforce.mail.{who[1]}")
+        mail = self._unit.meta(f"world.salesforce.mail.{who[1]}")
         if not mail:
             return
         stored = self._unit.get(CRM, "EmailMessage", mail)
@@ -133,27 +141,35 @@ class SalesforceWorld:
 
     def _reply(self, who: tuple[str, str], act: Act) -> None:
         if self._email(who):
-            self._mail(who, act, incoming=True)
+            self._mail(who, act, f"Re: {act.detail['subject']}", incoming=True)
+
+    def _away(self, who: tuple[str, str], act: Act) -> None:
+        if self._email(who):
+            self._mail(who, act, f"Automatic reply: {act.detail['subject']}", incoming=True)
 
     def _bounce(self, who: tuple[str, str], act: Act) -> None:
-        values = {
+        if not self._email(who):
+            return  # nothing can have been sent there
+        values: dict[str, Any] = {
             "EmailBouncedDate": wire_time(act.at),
             "EmailBouncedReason": "550 5.1.1 no such user",
         }
+        if who[0] == "Contact":
+            values["IsEmailBounced"] = True
         self._unit.change(CRM, *who, values, act.at)
 
     def _unsubscribe(self, who: tuple[str, str], act: Act) -> None:
         self._unit.change(CRM, *who, {"HasOptedOutOfEmail": True}, act.at)
 
-    def _mail(self, who: tuple[str, str], act: Act, *, incoming: bool) -> None:
+    def _mail(self, who: tuple[str, str], act: Act, subject: str, *, incoming: bool) -> None:
         address = self._email(who)
         ours = "sales@sandbox-vendor.example"
         fields = {
-            "Subject": ("Re: " if incoming else "") + act.detail["subject"],
+            "Subject": subject,
             "FromAddress": address if incoming else ours,
             "ToAddress": ours if incoming else address,
             "Incoming": incoming,
-            "Status": "2" if incoming else "3",
+            "Status": "1" if incoming else "3",  # read, sent
             "MessageDate": wire_time(act.at),
             "IsTracked": not incoming,
             "IsOpened": False,
@@ -169,7 +185,7 @@ class SalesforceWorld:
         }
         self._add("EmailMessageRelation", relation, act.at)
         if not incoming:
-            self._state.set_meta(f"world.salesforce.mail.{who[1]}", mail)
+            self._unit.set_meta(f"world.salesforce.mail.{who[1]}", mail)
         self._touch(who, act.at)
 
     # -- calls, meetings, deals --------------------------------------------------------------------
@@ -188,7 +204,7 @@ class SalesforceWorld:
             "CallDisposition": "Connected" if seconds else "No answer",
             "ActivityDate": _day(act.at),
             "CompletedDateTime": wire_time(act.at),
-            "OwnerId": self._owner(),
+            "OwnerId": self._owner_of(who),
         }
         self._add("Task", fields, act.at)
         if who[0] == "Lead":
@@ -198,8 +214,6 @@ class SalesforceWorld:
 
     def _meeting(self, who: tuple[str, str], act: Act) -> None:
         start = _second(int(act.detail["start"]))
-        if act.detail.get("outcome") == "NO_SHOW":
-            return  # an org's salespeople delete what did not take place
         fields = {
             "WhoId": who[1],
             "Subject": "Introduction",
@@ -208,30 +222,27 @@ class SalesforceWorld:
             "ActivityDateTime": wire_time(start),
             "ActivityDate": _day(start),
             "DurationInMinutes": 30,
-            "OwnerId": self._owner(),
+            "OwnerId": self._owner_of(who),
         }
-        self._add("Event", fields, act.at)
+        meeting = self._add("Event", fields, act.at)
+        self._unit.set_meta(f"world.salesforce.meeting.{who[1]}", meeting)
         self._touch(who, act.at)
+
+    def _held(self, who: tuple[str, str], act: Act) -> None:
+        """A planned meeting's time has passed; salespeople delete what did not take place."""
+        meeting = self._unit.meta(f"world.salesforce.meeting.{who[1]}")
+        if meeting and act.detail["outcome"] != "COMPLETED":
+            self._unit.archive(CRM, "Event", meeting, act.at)
 
     def _deal(self, who: tuple[str, str], act: Act) -> None:
         """An opportunity; a lead is converted into account and contact on the way."""
         stored = self._unit.get(CRM, *who)
         if stored is None:
             return
-        name = str(stored.fields.get("Company") or stored.fields.get("LastName"))
-        account = stored.fields.get("AccountId") or self._add(
-            "Account",
-            {
-                "Name": name,
-                "Industry": stored.fields.get("Industry"),
-                "NumberOfEmployees": stored.fields.get("NumberOfEmployees"),
-                "AnnualRevenue": stored.fields.get("AnnualRevenue"),
-                "Website": stored.fields.get("Website"),
-                "BillingCountry": stored.fields.get("Country"),
-            },
-            act.at,
-        )
-        contact = who[1] if who[0] == "Contact" else self._converted(who[1], str(account), act.at)
+        account = str(stored.fields.get("AccountId") or self._account_of(stored, act.at))
+        contact = who[1] if who[0] == "Contact" else self._converted(who[1], account, act.at)
+        employer = self._unit.get(CRM, "Account", account)
+        name = str(employer.fields["Name"]) if employer else str(stored.fields["LastName"])
         fields = {
             "AccountId": account,
             "Name": f"{name[:100]} - new",
@@ -242,14 +253,14 @@ class SalesforceWorld:
             "IsClosed": False,
             "IsWon": False,
             "LeadSource": stored.fields.get("LeadSource"),
-            "OwnerId": self._owner(),
+            "OwnerId": self._owner_of(who),
             "ContactId": contact,
             "LastStageChangeDate": wire_time(act.at),
         }
         opportunity = self._add("Opportunity", fields, act.at)
         role = {"OpportunityId": opportunity, "ContactId": contact, "IsPrimary": True}
         self._add("OpportunityContactRole", role, act.at)
-        self._state.set_meta(f"world.salesforce.deal.{contact}", opportunity)
+        self._unit.set_meta(f"world.salesforce.deal.{contact}", opportunity)
         if who[0] == "Lead":
             values = {"ConvertedOpportunityId": opportunity}
             self._unit.change(CRM, "Lead", who[1], values, act.at)
@@ -261,7 +272,7 @@ class SalesforceWorld:
         self._close(who, act, "Closed Lost", 0)
 
     def _close(self, who: tuple[str, str], act: Act, stage: str, probability: int) -> None:
-        opportunity = self._state.meta(f"world.salesforce.deal.{who[1]}")
+        opportunity = self._unit.meta(f"world.salesforce.deal.{who[1]}")
         values = {
             "StageName": stage,
             "Probability": probability,
@@ -294,30 +305,32 @@ class SalesforceWorld:
             "ConvertedContactId": contact,
         }
         self._unit.change(CRM, "Lead", lead, values, at)
-        self._unit.flush()  # what points to the lead is looked for in the state
-        moved = self._state.select(
-            "crm=? AND type IN ('Task','Event','CampaignMember','EmailMessageRelation')"
-            " AND (json_extract(fields,'$.WhoId')=? OR json_extract(fields,'$.LeadId')=?"
-            " OR json_extract(fields,'$.RelationId')=?)",
-            (CRM, lead, lead, lead),
-        )
-        for one in moved:
-            self._unit.change(CRM, one.type, one.id, _repointed(one.type, contact), at)
-        mail = self._state.meta(f"world.salesforce.mail.{lead}")
-        if mail:
-            self._state.set_meta(f"world.salesforce.mail.{contact}", mail)
+        for type_, field, pointer, more in _POINTING:
+            for one in self._unit.pointing(CRM, type_, field, lead):
+                self._unit.change(CRM, type_, one.id, {pointer: contact, **more}, at)
+                if type_ == "CampaignMember":
+                    key = f"world.salesforce.member.{one.fields['CampaignId']}.{contact}"
+                    self._unit.set_meta(key, one.id)
+        for kind in ("mail", "meeting"):
+            if known := self._unit.meta(f"world.salesforce.{kind}.{lead}"):
+                self._unit.set_meta(f"world.salesforce.{kind}.{contact}", known)
         return contact
 
     # -- pieces ----------------------------------------------------------------------------------
 
-    def _now_called(self, who: tuple[str, str]) -> tuple[str, str]:
-        """A converted lead goes on as its contact."""
-        stored = self._unit.get(CRM, *who) if who[0] == "Lead" else None
-        contact = stored.fields.get("ConvertedContactId") if stored else None
-        return ("Contact", str(contact)) if contact else who
+    def _now_called(self, who: tuple[str, str]) -> tuple[str, str] | None:
+        """A merged record goes on as its master, a converted lead as its contact."""
+        stored = self._unit.get(CRM, *who)
+        if stored is None:
+            return None
+        if stored.archived:
+            master = stored.fields.get("MasterRecordId")
+            return self._now_called((who[0], str(master))) if master else None
+        contact = stored.fields.get("ConvertedContactId")
+        return self._now_called(("Contact", str(contact))) if contact else who
 
     def _add(self, type_: str, fields: dict[str, Any], at: int) -> str:
-        number = self._state.next_number(f"salesforce.{type_}")
+        number = self._unit.next_number(f"salesforce.{type_}")
         id_ = new_id(OBJECTS[type_.lower()].prefix, number)
         self._unit.add(CRM, type_, id_, number, fields, _second(at))
         return id_
@@ -331,12 +344,41 @@ class SalesforceWorld:
 
     def _owner(self) -> str:
         first, _ = self._rng.choice(SALESPEOPLE)
-        return self._state.meta(f"world.salesforce.user.{first}")
+        return self._unit.meta(f"world.salesforce.user.{first}")
+
+    def _owner_of(self, who: tuple[str, str]) -> str:
+        stored = self._unit.get(CRM, *who)
+        return str(stored.fields.get("OwnerId") or self._owner()) if stored else self._owner()
+
+    def _source(self, source: str) -> str:
+        """Picklists are not restricted here: imports bring values of their own."""
+        return self._rng.choice(OLD_SOURCES) if self._rng.random() < 0.01 else source
+
+    def _account_of(self, lead: Stored, at: int) -> str:
+        """The account a lead is converted into: its company's, when the org has that already."""
+        known = lead.fields
+        domain = str(known.get("Email", "")).rpartition("@")[2].lower()
+        key = f"world.salesforce.account.{domain}"
+        if account := self._unit.meta(key):
+            return account
+        fields = {
+            "Name": known.get("Company") or known.get("LastName"),
+            "Industry": known.get("Industry"),
+            "NumberOfEmployees": known.get("NumberOfEmployees"),
+            "AnnualRevenue": known.get("AnnualRevenue"),
+            "Website": known.get("Website"),
+            "BillingCountry": known.get("Country"),
+            "OwnerId": known.get("OwnerId"),
+        }
+        account = self._add("Account", fields, at)
+        if domain.endswith(".example"):  # a mail provider's domain is nobody's company
+            self._unit.set_meta(key, account)
+        return account
 
     def _account(self, company: Company, at: int) -> str:
         """The org's account of this company, entered when its first contact is."""
         key = f"world.salesforce.account.{company.domain}"
-        known = self._state.meta(key)
+        known = self._unit.meta(key)
         if known:
             return known
         gaps = self._rng.random
@@ -351,16 +393,13 @@ class SalesforceWorld:
             "OwnerId": self._owner(),
         }
         id_ = self._add("Account", fields, at)
-        self._state.set_meta(key, id_)
+        self._unit.set_meta(key, id_)
         return id_
 
 
-def _repointed(type_: str, contact: str) -> dict[str, Any]:
-    if type_ == "CampaignMember":
-        return {"ContactId": contact}
-    if type_ == "EmailMessageRelation":
-        return {"RelationId": contact, "RelationObjectType": "Contact"}
-    return {"WhoId": contact}
+def _written(text: str) -> str:
+    """What fits into a description; Salesforce leaves out characters that XML cannot hold."""
+    return text.replace("\0", "")[:_DESCRIPTION]
 
 
 def _acceptable(email: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
+import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,16 +72,14 @@ class Sandbox:
         self._served: list[_Served] = []
         self._stream: LiveStream | None = None
 
-    def serve_hubspot(self, port: int) -> None:
-        """Serve HubSpot on a port of 127.0.0.1 (0: any)."""
-        listener = _listen(port)
+    def serve_hubspot(self, listener: socket.socket) -> None:
+        """Serve HubSpot on a bound socket."""
         self.hubspot_url = _address(listener)
         app = hubspot.build_app(self.state, token=self.hubspot_token, clock=self._clock)
         self._serve("hubspot", app, listener)
 
-    def serve_salesforce(self, port: int) -> None:
-        """Serve Salesforce on a port of 127.0.0.1 (0: any)."""
-        listener = _listen(port)
+    def serve_salesforce(self, listener: socket.socket) -> None:
+        """Serve Salesforce on a bound socket."""
         self.salesforce_url = _address(listener)
         app = salesforce.build_app(
             self.state,
@@ -151,24 +151,36 @@ def start_sandbox(
 
     `live` is the pace of the live stream (1: a new lead every 10 s and engagement every second;
     0: nothing moves by itself). A port of None leaves that CRM out, 0 takes any. Raises OSError
-    when a port is taken.
+    when a port cannot be used, ValueError when the state's file is none.
     """
     clock = now or (lambda: datetime.now(UTC))
-    state = State(home / STATE_FILE)
-    sandbox = Sandbox(state, clock)
-    try:
-        _invent_once(state, seed, leads, history_days, clock())
-        if hubspot_port is not None:
-            sandbox.serve_hubspot(hubspot_port)
-        if salesforce_port is not None:
-            sandbox.serve_salesforce(salesforce_port)
+    ports = {"hubspot": hubspot_port, "salesforce": salesforce_port}
+    # ports first: nobody waits for a world to be invented only to hear that a port is taken
+    with ExitStack() as opened:
+        listeners = {
+            crm: opened.enter_context(_listen(port))
+            for crm, port in ports.items()
+            if port is not None
+        }
+        sandbox = Sandbox(_state(home / STATE_FILE), clock)
+        opened.callback(sandbox.stop)
+        _invent_once(sandbox.state, seed, leads, history_days, clock())
+        if "hubspot" in listeners:
+            sandbox.serve_hubspot(listeners["hubspot"])
+        if "salesforce" in listeners:
+            sandbox.serve_salesforce(listeners["salesforce"])
         if live > 0:
-            ports = {"hubspot": hubspot_port, "salesforce": salesforce_port}
-            sandbox.live(live, tuple(crm for crm, port in ports.items() if port is not None))
-    except BaseException:
-        sandbox.stop()
-        raise
+            sandbox.live(live, tuple(listeners))
+        opened.pop_all()
     return sandbox
+
+
+def _state(path: Path) -> State:
+    try:
+        return State(path)
+    except sqlite3.Error as error:
+        message = f"The sandbox cannot use {path}: {error}. Move it away to begin anew."
+        raise ValueError(message) from error
 
 
 def _invent_once(state: State, seed: int, leads: int, history_days: int, now: datetime) -> None:
@@ -197,9 +209,10 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        reason = f"Port {port} of 127.0.0.1 cannot be used for the sandbox: {error.strerror}"
+        raise OSError(error.errno, f"{reason}. Choose another, or 0 for any") from error
     return listener
 
 

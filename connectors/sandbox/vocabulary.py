@@ -422,11 +422,29 @@ MESSAGES: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
+#: What fields may hold: a NUL, a picture made of several, signs that show nothing or turn the text.
+ODD_MESSAGE = (
+    "Please call me\x00 back \U0001f469\U0001f3fd\u200d\U0001f4bb\u200b\ufeff \u202eKNAHT UOY"
+)
+#: Lead sources that Salesforce's list no longer has.
+OLD_SOURCES = ("Import 2019", "LP-form v2", "web (old)", "🎯 Campaign")
 FREE_MAIL = ("gmail.com", "googlemail.com", "yahoo.com")
 FREE_MAIL_TYPOS = ("gmial.com", "gmal.com", "gmail.con", "yaho.com", "gnail.com")
 DISPOSABLE = ("mailinator.com", "guerrillamail.com", "10minutemail.com")
 BROKEN_PHONES = ("n/a", "12345", "call me", "000000000", "555-CALL-NOW", "+1", "tbd", "xxx")
-BROKEN_EMAILS = ("{local}@@{domain}", "{local}.{domain}", "{local}@", "none", "{local} at {domain}")
+#: The first four CRMs take as they are; they refuse the others, and the field stays empty.
+BROKEN_EMAILS = (
+    "{local}..x@{domain}",
+    "{local}.@{domain}",
+    "mailto:{local}@{domain}",
+    "{local}@mail..{domain}",
+    "{local}@{domain}.",
+    "{local}@@{domain}",
+    "{local}@",
+    "{local}.{domain}",
+    "none",
+    "{local} at {domain}",
+)
 SUBJECTS = (
     "Following up on your request",
     "Three ideas for your team",

@@ -14,12 +14,20 @@ from random import Random
 
 from connectors.sandbox.behaviour import DAY, Act, live_through
 from connectors.sandbox.hubspot_world import HubSpotWorld
-from connectors.sandbox.people import Company, Person, invent_company, invent_person
+from connectors.sandbox.people import (
+    Company,
+    Person,
+    invent_company,
+    invent_person,
+    private_address,
+)
 from connectors.sandbox.salesforce_world import SalesforceWorld
 from connectors.sandbox.state import State
 from connectors.sandbox.unit import Unit
+from connectors.sandbox.vocabulary import MESSAGES, ODD_MESSAGE
 
 HISTORY_DAYS = 90
+CRMS = ("hubspot", "salesforce")
 CRM = "world"
 #: People per company, and people who name none.
 _PEOPLE_PER_COMPANY = 1.7
@@ -28,6 +36,8 @@ _WITHOUT_COMPANY = 0.12
 _MARKETING = frozenset({"visit", "form", "open", "click", "bounce", "unsubscribe"})
 #: Share of leads that somebody enters a second time, by another address or a slip.
 _ENTERED_TWICE = 0.02
+#: Characters of the longest message; HubSpot takes up to 65,536, Salesforce 32,000.
+_NOVEL = 40_000
 
 
 @dataclass(slots=True)
@@ -37,6 +47,7 @@ class Known:
     person: Person
     hubspot: str = ""
     salesforce: tuple[str, str] = ("", "")
+    id: str = ""
 
     def as_fields(self) -> dict[str, object]:
         """What the live stream needs to let this person go on."""
@@ -51,16 +62,15 @@ class Known:
             "message": person.message,
             "phone": person.phone,
             "email": person.email,
-            "deal": "",
         }
 
 
 class World:
     """Writes people and what they do into the CRMs that they are known in."""
 
-    def __init__(self, state: State, unit: Unit, rng: Random) -> None:
-        self._state = state
+    def __init__(self, unit: Unit, rng: Random, crms: tuple[str, ...] = CRMS) -> None:
         self._unit = unit
+        self._crms = crms
         self._hubspot = HubSpotWorld(unit, rng)
         self._salesforce = SalesforceWorld(unit, rng)
 
@@ -69,24 +79,25 @@ class World:
         if act.kind == "arrived":
             self._arrive(known, act.at)
             return
-        both = bool(known.hubspot and known.salesforce[1])
+        hubspot = bool(known.hubspot) and "hubspot" in self._crms
+        salesforce = bool(known.salesforce[1]) and "salesforce" in self._crms
         marketing = act.kind in _MARKETING
-        if known.hubspot and (not both or marketing):
+        if hubspot and (marketing or not salesforce):
             self._hubspot.act(known.hubspot, act)
-        if known.salesforce[1] and (not both or not marketing):
+        if salesforce and not (marketing and hubspot):
             self._salesforce.act(known.salesforce, act)
+        if kept := _memory(act):
+            self._unit.change(CRM, "person", known.id, kept, act.at)
 
     def remember(self, known: Known, at: int) -> None:
         """Keep what nobody sees of a person."""
-        number = self._state.next_number("world.person")
-        self._unit.add(CRM, "person", str(number), number, known.as_fields(), at)
+        number = self._unit.next_number("world.person")
+        known.id = str(number)
+        self._unit.add(CRM, "person", known.id, number, known.as_fields(), at)
 
     def _arrive(self, known: Known, at: int) -> None:
         if "hubspot" in known.person.crms:
             known.hubspot = self._hubspot.arrive(known.person, at)
-            email = known.person.email.strip().lower()
-            if email:
-                self._state.set_meta(f"world.hubspot.email.{email}", known.hubspot)
         if "salesforce" in known.person.crms:
             known.salesforce = self._salesforce.arrive(known.person, at)
         self.remember(known, at)
@@ -102,11 +113,34 @@ def invent(state: State, *, seed: int, leads: int, history_days: int, now: datet
     rng = Random(f"{seed} people")
     companies = invent_companies(rng, leads)
     people = [invent_person(rng, _employer(rng, companies)) for _ in range(leads)]
+    _make_odd(rng, people)
     unit = Unit(state)
-    world = World(state, unit, Random(f"{seed} writing"))
+    world = World(unit, Random(f"{seed} writing"))
     for _, _, known, act in _in_order(seed, people, start, until):
         world.act(known, act)
     unit.flush()
+
+
+def _memory(act: Act) -> dict[str, object]:
+    """What the live stream must know later of what happened."""
+    if act.kind in ("deal", "won", "lost"):
+        return {"deal": act.kind}
+    if act.kind == "unsubscribe":
+        return {"unsubscribed": True}
+    if act.kind == "meeting":
+        return {"meeting": int(act.detail["start"])}
+    return {"meeting": 0} if act.kind == "held" else {}
+
+
+def _make_odd(rng: Random, people: list[Person]) -> None:
+    """Two that every world has: a novel in the message, and characters that nobody expects."""
+    if len(people) < 2:
+        return
+    novel, odd = rng.sample(range(len(people)), 2)
+    told = MESSAGES["support"]["en"] + MESSAGES["curious"]["en"]
+    text = " ".join(rng.choices(told, k=_NOVEL // 20))[:_NOVEL]
+    people[novel] = replace(people[novel], message=text, crms=("hubspot",))
+    people[odd] = replace(people[odd], message=ODD_MESSAGE, crms=("hubspot",))
 
 
 def invent_companies(rng: Random, leads: int) -> list[Company]:
@@ -141,18 +175,21 @@ def _life(place: int, known: Known, acts: list[Act]) -> list[tuple[int, int, Kno
     born = next((act for act in acts if act.kind == "arrived"), None)
     if born is None:
         return []
-    after = [act for act in acts if act is not born]
     # what came before the first entry is attached to it afterwards, as CRMs do
-    return [(max(act.at, born.at), place, known, act) for act in [born, *after]]
+    after = [replace(act, at=max(act.at, born.at)) for act in acts if act is not born]
+    return [(act.at, place, known, act) for act in [born, *after]]
 
 
 def _entered_again(rng: Random, person: Person) -> Person:
-    """The same person typed in by somebody else: a slip in the name, the phone left out."""
+    """The same person typed in by somebody else: in short, or with their private address."""
+    again = ("salesforce",) if rng.random() < 0.7 else ("hubspot",)
+    private = again == ("hubspot",) or rng.random() < 0.3
     return replace(
         person,
         first=f"{person.first.strip()[:1]}.",
         last=person.last.strip().title(),
-        crms=("salesforce",) if rng.random() < 0.7 else ("hubspot",),
+        email=private_address(rng, person.first, person.last) if private else person.email,
+        crms=again,
         message="",
         title="",
     )
