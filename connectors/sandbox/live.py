@@ -106,7 +106,7 @@ class LiveStream:
         stored = self._somebody(rng)
         if stored is None:
             return
-        known = _remembered(stored)
+        known = remembered(stored)
         for act in self._next(rng, known.person, at, stored):
             world.act(known, act)
 
@@ -141,7 +141,8 @@ class LiveStream:
         return max(drawn, key=lambda one: float(one.fields["interest"]), default=None)
 
 
-def _remembered(stored: Stored) -> Known:
+def remembered(stored: Stored) -> Known:
+    """Somebody as the state remembers them: what moves them, and their records."""
     fields: dict[str, Any] = stored.fields
     person = Person(
         first="",
