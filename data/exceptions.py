@@ -7,14 +7,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select, true, update
 
 from data.plain import clean
 from data.rows import chunks, insert, select_in
 from data.tables import CrmRecordRow, ExceptionItem, table
+from scoring.leads import RecordKey
 from scoring.problems import Problem
 
 ITEM, RECORD = table(ExceptionItem), table(CrmRecordRow)
+#: Kinds that a correction in the CRM's record settles.
+_IN_THE_RECORD = ("bad_record", "bad_value", "email_typo", "no_identity", "unknown_option")
 
 
 def dedupe_key(problem: Problem, lead_id: int | None) -> str:
@@ -103,26 +106,54 @@ def resolve_exception(
     return closed.rowcount == 1
 
 
+def close_corrected(
+    connection: Connection,
+    read: Iterable[RecordKey],
+    problems: Iterable[Problem],
+    now: datetime,
+) -> None:
+    """Close what was wrong in records that were `read` again without that problem."""
+    still = {dedupe_key(problem, None) for problem in problems}
+    keys = {str(key) for key in read}
+    condition = (ITEM.c.state == "open", ITEM.c.kind.in_(_IN_THE_RECORD))
+    gone = [
+        row.id
+        for row in select_in(
+            keys,
+            lambda part: connection.execute(
+                select(ITEM.c.id, ITEM.c.dedupe_key).where(*condition, ITEM.c.record_key.in_(part))
+            ),
+        )
+        if row.dedupe_key not in still
+    ]
+    _close(connection, true(), ITEM.c.id, gone, now, "Corrected in the CRM.")
+
+
 def close_written(connection: Connection, record_keys: Iterable[str], now: datetime) -> None:
     """Close "score refused" of records whose score went through after all."""
-    _close(connection, "write_rejected", ITEM.c.record_key, record_keys, now)
+    _close(connection, ITEM.c.kind == "write_rejected", ITEM.c.record_key, record_keys, now)
 
 
 def close_scored(connection: Connection, lead_ids: Iterable[int], now: datetime) -> None:
     """Close "could not score" of leads that now have a score."""
-    _close(connection, "scoring_failed", ITEM.c.lead_id, lead_ids, now)
+    _close(connection, ITEM.c.kind == "scoring_failed", ITEM.c.lead_id, lead_ids, now)
 
 
 def _close(
-    connection: Connection, kind: str, column: Any, values: Iterable[Any], now: datetime
+    connection: Connection,
+    condition: Any,
+    column: Any,
+    values: Iterable[Any],
+    now: datetime,
+    resolution: str = "It settled itself.",
 ) -> None:
     for part in chunks(sorted(set(values))):
         connection.execute(
             update(ITEM)
-            .where(ITEM.c.kind == kind, ITEM.c.state == "open", column.in_(part))
+            .where(condition, ITEM.c.state == "open", column.in_(part))
             .values(
                 state="resolved",
-                resolution="It settled itself.",
+                resolution=resolution,
                 resolved_by="leadlight",
                 resolved_at=now,
                 dedupe_key=None,

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, or_, select, text, update
 
 from data import outbox, schedule
 from data.database import open_engine, reading, writing
-from data.exceptions import raise_exceptions, resolve_exception
+from data.exceptions import close_corrected, raise_exceptions, resolve_exception
 from data.migrate import migrate, pending_migrations
 from data.page import move_cursor, save_accounts, save_decision
 from data.plain import cleaned_page
@@ -120,7 +120,8 @@ class Store:
         3. `decide` (pure) says who is who and what they score.
         4. Everything is written and committed together.
 
-        A problem of a record that has not changed is an echo: it was raised when it changed.
+        A problem of a record that has not changed is an echo: it was raised when it changed. One
+        that a record no longer has is closed.
         """
         incoming = cleaned_page(incoming)
         with writing(self.engine, alone=True) as connection:
@@ -137,6 +138,9 @@ class Store:
                 recalled = recall(connection, incoming, records, accounts, engagements, outcomes)
                 decision = decide(recalled)
                 save_decision(connection, decision, recalled, set(engagements), now)
+            read = [record.key for record in incoming.records]
+            read += [account.key for account in incoming.accounts]
+            close_corrected(connection, read, incoming.problems, now)
             raise_exceptions(connection, [(problem, None) for problem in problems], now)
         return PageReport(
             records=len(incoming.records),

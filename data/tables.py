@@ -249,7 +249,7 @@ class ExceptionItem(SQLModel, table=True):
     message: str = _text()
     detail: str = _text()
     lead_id: int | None = Field(default=None, foreign_key="lead.id", index=True)
-    record_key: str = ""
+    record_key: str = Field(default="", index=True)
     field: str = ""
     value: str = _text()
     dedupe_key: str | None = Field(default=None, unique=True)  # empty once resolved

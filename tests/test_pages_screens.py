@@ -124,7 +124,7 @@ def test_the_first_read_shows_its_progress(filled: Callable[[str], Store]) -> No
     app = show(filled("first read"), "priority")
     assert "Reading HubSpot for the first time" in text_of(app)
     assert [bar.value for bar in app.progress] == [42]
-    assert "1 of 3 kinds" in text_of(app)
+    assert "1 kind of record read" in text_of(app)
 
 
 def test_the_list_shows_the_best_lead_first_with_its_band(filled: Callable[[str], Store]) -> None:

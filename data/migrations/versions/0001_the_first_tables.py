@@ -254,6 +254,9 @@ def upgrade() -> None:
             batch_op.f("ix_exception_item_created_at"), ["created_at"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_exception_item_lead_id"), ["lead_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_exception_item_record_key"), ["record_key"], unique=False
+        )
         batch_op.create_index("ix_exception_item_open", ["state", "kind"], unique=False)
 
     op.create_table(
@@ -354,6 +357,7 @@ def downgrade() -> None:
     op.drop_table("identity")
     with op.batch_alter_table("exception_item", schema=None) as batch_op:
         batch_op.drop_index("ix_exception_item_open")
+        batch_op.drop_index(batch_op.f("ix_exception_item_record_key"))
         batch_op.drop_index(batch_op.f("ix_exception_item_lead_id"))
         batch_op.drop_index(batch_op.f("ix_exception_item_created_at"))
 
