@@ -188,7 +188,7 @@ def test_every_record_holds_our_score_and_got_none_twice(after: Aftermath) -> No
     }
     assert written == held
     for record, seen in after.arrived.items():
-        assert all(one != other for one, other in pairwise(seen)), (record, seen)
+        assert all(one.score != other.score for one, other in pairwise(seen)), (record, seen)
         assert len({one.scored_at for one in seen}) == len(seen), (record, seen)
         assert seen[-1].score == held[record]
     once = sum(len(seen) == 1 for seen in after.arrived.values())
