@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 
 #: A pass stops after this many pages and comes back, so that one stream never starves the others.
 PAGES_A_PASS = 20
+_CONNECTING, _WRITING = "checking the connection", "writing scores"
 WRITE_BATCH = 200
 RESCORE_BATCH = 200
 CHECK_EVERY_SECONDS = 600.0
@@ -145,11 +146,12 @@ class Pipeline:
         try:
             report = crm.provision()
         except ConnectorError as error:
-            return self._failed(crm, error, now)
+            return self._failed(crm, error, now, _CONNECTING)
+        well = self._recovered(crm, now, _CONNECTING)
         self.store.set_connection(
             crm.name,
             account=report.account,
-            state="ready" if report.ok else "degraded",
+            state="ready" if report.ok and well else "degraded",
             message=" ".join(problem.message for problem in report.problems),
             checked_at=now,
             provisioned_at=now,
@@ -209,7 +211,7 @@ class Pipeline:
             try:
                 page = crm.changes(stream.name, position, now)
             except ConnectorError as error:
-                return self._failed(crm, error, now, stream)
+                return self._failed(crm, error, now, stream.label)
             move = CursorMove(
                 crm.name,
                 stream.name,
@@ -232,7 +234,7 @@ class Pipeline:
                 return JobOutcome("Another reader was faster", 0, again=True)
             total = _sum(total, report)
             if not page.more:
-                self._recovered(crm, now)
+                self._recovered(crm, now, stream.label)
                 return JobOutcome(_words(total), _items(total))
         return JobOutcome(_words(total), _items(total), again=True)
 
@@ -284,8 +286,8 @@ class Pipeline:
                 return JobOutcome()
             counts = self._send(crm, entries)
         except ConnectorError as error:
-            return self._failed(crm, error, now)
-        self.store.set_connection(crm.name, calls=crm.calls)
+            return self._failed(crm, error, now, _WRITING)
+        self._recovered(crm, now, _WRITING)
         words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         return JobOutcome(words, len(entries), again=len(entries) == WRITE_BATCH)
 
@@ -337,18 +339,17 @@ class Pipeline:
 
     # -- trouble -------------------------------------------------------------------------------
 
-    def _failed(
-        self, crm: Crm, error: ConnectorError, now: datetime, stream: Stream | None = None
-    ) -> JobOutcome:
+    def _failed(self, crm: Crm, error: ConnectorError, now: datetime, doing: str) -> JobOutcome:
         """A CRM said no: note it where people look, and say when to come back."""
-        where = f"{crm.name}, {stream.label.lower()}" if stream else crm.name
         if isinstance(error, RateLimited):
             self.store.set_connection(
                 crm.name, state="waiting", message=str(error), calls=crm.calls
             )
             return JobOutcome(str(error), 0, ok=True, wait_seconds=error.retry_after_seconds)
-        kind = "auth_failed" if isinstance(error, AuthFailed) else "bad_response"
-        state = "auth_failed" if kind == "auth_failed" else "degraded"
+        kind = state = "auth_failed"
+        where = crm.name  # one refused sign-in, however many streams meet it
+        if not isinstance(error, AuthFailed):
+            kind, state, where = "bad_response", "degraded", _where(crm, doing)
         self.store.set_connection(
             crm.name, state=state, message=str(error), checked_at=now, calls=crm.calls
         )
@@ -356,9 +357,13 @@ class Pipeline:
         self.store.raise_exceptions([problem], now)
         return JobOutcome(str(error), 0, ok=False)
 
-    def _recovered(self, crm: Crm, now: datetime) -> None:
+    def _recovered(self, crm: Crm, now: datetime, doing: str) -> bool:
+        """A call went well: settle what had failed there; whether all of the CRM is well now."""
+        places = {crm.name, _where(crm, doing)}
+        settled, left = self.store.settle_trouble(crm.name, places, now)
         row = self.store.connection_state(crm.name)
-        if row is not None and row.state in ("waiting", "degraded", "auth_failed"):
+        was_ill = row is not None and (settled or row.state in ("waiting", "auth_failed"))
+        if row is not None and was_ill and not left:
             healthy = row.provisioned_at is not None
             self.store.set_connection(
                 crm.name, state="ready" if healthy else "new", message="", calls=crm.calls
@@ -366,6 +371,7 @@ class Pipeline:
             log.info("connection recovered", crm=crm.name)
         elif row is not None and crm.calls != row.calls:
             self.store.set_connection(crm.name, calls=crm.calls)
+        return not left
 
 
 def _score_write(entry: OutboxEntry) -> ScoreWrite:
@@ -401,6 +407,10 @@ def _sum(one: PageReport, other: PageReport) -> PageReport:
 
 def _items(report: PageReport) -> int:
     return report.changed + report.engagements + report.outcomes
+
+
+def _where(crm: Crm, doing: str) -> str:
+    return f"{crm.name}, {doing.lower()}"
 
 
 def _poll_name(crm: Crm, stream: Stream) -> str:

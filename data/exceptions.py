@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, true, update
+from sqlalchemy import Connection, func, or_, select, true, update
 
 from data.plain import clean
 from data.rows import chunks, insert, select_in
@@ -16,6 +16,8 @@ from scoring.leads import RecordKey
 from scoring.problems import Problem
 
 ITEM, RECORD = table(ExceptionItem), table(CrmRecordRow)
+#: Kinds that a later success of the same call settles.
+_OF_CALLS = ("bad_response", "auth_failed")
 #: Kinds that a correction in the CRM's record settles.
 _IN_THE_RECORD = ("bad_record", "bad_value", "email_typo", "no_identity", "unknown_option")
 
@@ -127,6 +129,24 @@ def close_corrected(
         if row.dedupe_key not in still
     ]
     _close(connection, true(), ITEM.c.id, gone, now, "Corrected in the CRM.")
+
+
+def trouble(connection: Connection, crm: str) -> list[Any]:
+    """Open exceptions (id, field) about calls to one CRM that failed."""
+    return list(
+        connection.execute(
+            select(ITEM.c.id, ITEM.c.field).where(
+                ITEM.c.state == "open",
+                ITEM.c.kind.in_(_OF_CALLS),
+                or_(ITEM.c.field == crm, ITEM.c.field.startswith(f"{crm}, ", autoescape=True)),
+            )
+        )
+    )
+
+
+def close_trouble(connection: Connection, ids: Iterable[int], now: datetime) -> None:
+    """Close exceptions about calls that succeed again."""
+    _close(connection, true(), ITEM.c.id, ids, now)
 
 
 def close_written(connection: Connection, record_keys: Iterable[str], now: datetime) -> None:

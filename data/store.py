@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,13 @@ from sqlalchemy import Engine, func, or_, select, text, update
 
 from data import outbox, schedule
 from data.database import open_engine, reading, writing
-from data.exceptions import close_corrected, raise_exceptions, resolve_exception
+from data.exceptions import (
+    close_corrected,
+    close_trouble,
+    raise_exceptions,
+    resolve_exception,
+    trouble,
+)
 from data.migrate import migrate, pending_migrations
 from data.page import move_cursor, save_accounts, save_decision
 from data.plain import cleaned_page
@@ -217,6 +223,16 @@ class Store:
         """Put problems into the queue, each once while it is open; returns how many differ."""
         with writing(self.engine, alone=True) as connection:
             return raise_exceptions(connection, [(p, None) for p in problems], now, owner)
+
+    def settle_trouble(self, crm: str, wheres: Collection[str], now: datetime) -> tuple[int, int]:
+        """Close what failed at `wheres` and works again; how much that was, and what is left."""
+        with reading(self.engine) as connection:
+            open_items = trouble(connection, crm)
+        settled = [item.id for item in open_items if item.field in wheres]
+        if settled:
+            with writing(self.engine, alone=True) as connection:
+                close_trouble(connection, settled, now)
+        return len(settled), len(open_items) - len(settled)
 
     def resolve_exception(self, item_id: int, resolution: str, by: str, now: datetime) -> bool:
         """Close an open exception; False when somebody else already did."""
