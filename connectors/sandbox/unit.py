@@ -74,7 +74,9 @@ class Unit:
             return
         at = max(at, stored.modified_at)
         fields = {**stored.fields, **values}
-        self._keep(replace(stored, fields=fields, modified_at=at, indexed_at=at + lag))
+        number, created_at = stored.number, stored.created_at
+        # not by `replace`, which takes as long as all the rest of this
+        self._keep(Stored(crm, type_, id_, number, fields, created_at, at, at + lag, False))
 
     def archive(self, crm: str, type_: str, id_: str, at: int) -> None:
         """Delete an object as CRMs do: it stays, marked."""

@@ -176,7 +176,9 @@ def _life(place: int, known: Known, acts: list[Act]) -> list[tuple[int, int, Kno
     if born is None:
         return []
     # what came before the first entry is attached to it afterwards, as CRMs do
-    after = [replace(act, at=max(act.at, born.at)) for act in acts if act is not born]
+    after = [
+        act if act.at >= born.at else replace(act, at=born.at) for act in acts if act is not born
+    ]
     return [(act.at, place, known, act) for act in [born, *after]]
 
 
