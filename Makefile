@@ -15,7 +15,7 @@ run: install  ## Run the whole product: http://127.0.0.1:8501
 	@$(BIN)/leadlight run
 
 test: install  ## Run every test, with a real browser and a real PostgreSQL
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 cover: install  ## Run every test and say which lines none of them reaches
 	@$(BIN)/python -m pytest --cov --cov-report=term

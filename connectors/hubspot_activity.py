@@ -17,6 +17,7 @@ from connectors.hubspot_rows import (
     text,
 )
 from connectors.hubspot_session import Row
+from connectors.mail import is_automatic
 from scoring.leads import Engagement
 
 EMAIL_FIELDS = (
@@ -69,6 +70,8 @@ def read_emails(context: Context, rows: Sequence[Row]) -> Batch:
         detail = details(subject=text(row, "hs_email_subject"))
         direction, status = text(row, "hs_email_direction"), text(row, "hs_email_status")
         if direction == "INCOMING_EMAIL":
+            if is_automatic(text(row, "hs_email_subject")):
+                return
             found = _ADDRESS.search((text(row, "hs_email_from_email") or "").lower())
             # with several people on the thread, the address says who wrote
             if len(known) == 1 or (known and not found):

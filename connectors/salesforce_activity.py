@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from connectors.mail import is_automatic
 from connectors.salesforce_rows import (
     Batch,
     Context,
@@ -186,6 +187,8 @@ def read_emails(context: Context, rows: list[Row]) -> Batch:
         detail = _detail(subject=text(row, "Subject"))
         base = f"{context.crm}:email:{row['Id']}"
         if incoming:
+            if is_automatic(text(row, "Subject")):
+                return
             batch.engagements += _reply(base, at, known, text(row, "FromAddress"), detail)
             return
         for relation, key in known:

@@ -424,6 +424,7 @@ def test_replies_and_sent_mails_are_told_apart(portal: ServedPortal, crm: HubSpo
     mail("FORWARDED_EMAIL", bob)
     mail("INCOMING_EMAIL", ada, bob, hs_email_from_email="Bob <BOB@two.example>")
     mail("INCOMING_EMAIL")
+    mail("INCOMING_EMAIL", ada, hs_email_subject="Automatic reply: hello")
     found = [e for page in pages_of(portal, crm, "emails") for e in page.engagements]
     assert sorted((e.kind, e.record.id if e.record else e.email) for e in found) == sorted(
         [

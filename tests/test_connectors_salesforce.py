@@ -416,6 +416,9 @@ def test_opens_replies_and_bounces_find_their_person(org: ServedOrg, crm: Salesf
         MessageDate=org.wire(at),
         FromAddress="X@Y.example",
     )
+    org.add(
+        "EmailMessage", Incoming=True, Status="1", Subject="Out of office", FromAddress="a@b.de"
+    )
     relation: dict[str, Any] = {"RelationId": lead, "RelationObjectType": "Lead"}
     org.add("EmailMessageRelation", EmailMessageId=opened, RelationType="ToAddress", **relation)
     org.add("EmailMessageRelation", EmailMessageId=reply, RelationType="FromAddress", **relation)
