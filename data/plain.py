@@ -19,6 +19,8 @@ from scoring.leads import (
 from scoring.scores import Contribution, Fact
 
 T = TypeVar("T")
+#: Longer than any address that can be somebody's (254), short enough to be indexed.
+ADDRESS_LIMIT = 320
 
 
 def clean(text: str) -> str:
@@ -48,9 +50,16 @@ def cleaned_page(page: Incoming) -> Incoming:
         page,
         records=[_restored(record) for record in page.records],
         accounts=[_restored(account) for account in page.accounts],
-        engagements=[_restored(engagement) for engagement in page.engagements],
+        engagements=[_restored(_with_address(event)) for event in page.engagements],
         outcomes=[_restored(outcome) for outcome in page.outcomes],
     )
+
+
+def _with_address(event: Engagement) -> Engagement:
+    """The engagement with no more of its address than an index takes: anybody may fill a form."""
+    if len(event.email) <= ADDRESS_LIMIT:
+        return event
+    return replace(event, email=event.email[:ADDRESS_LIMIT])
 
 
 def _restored(value: T) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select
 
@@ -35,27 +35,61 @@ LEAD, RECORD, ACCOUNT = table(Lead), table(CrmRecordRow), table(AccountRow)
 ENGAGEMENT, OUTCOME = table(EngagementRow), table(OutcomeRow)
 IDENTITY, OUTBOX, ENRICHMENT = table(Identity), table(Outbox), table(Enrichment)
 
+Dated = TypeVar("Dated", CrmRecord, Account)
 
-def changed_records(connection: Connection, records: Sequence[CrmRecord]) -> list[CrmRecord]:
-    """Records with new content: the newest of each key, none that is older than what is stored."""
-    newest: dict[str, CrmRecord] = {}
-    for record in records:
-        known = newest.get(str(record.key))
-        if known is None or record.modified_at >= known.modified_at:
-            newest[str(record.key)] = record
+
+def changed_records(
+    connection: Connection, records: Sequence[CrmRecord]
+) -> tuple[list[CrmRecord], set[RecordKey]]:
+    """Records with new content, the newest of each key; and which are older than what is stored."""
+    newest = _newest(records)
+    outdated = set()
     columns = RECORD.c.key, RECORD.c.fingerprint, RECORD.c.modified_at
     for row in select_in(
         newest, lambda keys: connection.execute(select(*columns).where(RECORD.c.key.in_(keys)))
     ):
         record = newest[row.key]
-        if row.modified_at > record.modified_at or row.fingerprint == record.fingerprint():
+        if row.modified_at > record.modified_at:
+            outdated.add(record.key)
+        if record.key in outdated or row.fingerprint == record.fingerprint():
             del newest[row.key]
-    return list(newest.values())
+    return list(newest.values()), outdated
 
 
-def news(incoming: Incoming, changed: Sequence[CrmRecord]) -> list[Problem]:
-    """The page's problems but those of records in it that have not changed."""
-    echoes = {record.key for record in incoming.records} - {record.key for record in changed}
+def newer_accounts(
+    connection: Connection, accounts: Sequence[Account]
+) -> tuple[dict[str, Account], dict[str, Account], set[RecordKey]]:
+    """Companies to store, by key; those with new content; and which are older than the stored."""
+    newer = _newest(accounts)
+    changed = dict(newer)
+    outdated = set()
+    for row in select_in(
+        newer, lambda keys: connection.execute(select(ACCOUNT).where(ACCOUNT.c.key.in_(keys)))
+    ):
+        account = newer[row.key]
+        if row.modified_at > account.modified_at:
+            outdated.add(account.key)
+        same = account_from_row(row).fields == account.fields
+        if account.key in outdated or same:
+            del changed[row.key]
+        if account.key in outdated or (same and row.modified_at == account.modified_at):
+            del newer[row.key]
+    return newer, changed, outdated
+
+
+def _newest(items: Sequence[Dated]) -> dict[str, Dated]:
+    newest: dict[str, Dated] = {}
+    for item in items:
+        known = newest.get(str(item.key))
+        if known is None or item.modified_at >= known.modified_at:
+            newest[str(item.key)] = item
+    return newest
+
+
+def news(incoming: Incoming, fresh: Iterable[CrmRecord | Account]) -> list[Problem]:
+    """The page's problems but those of records and companies in it that are not `fresh`."""
+    read = {item.key for item in (*incoming.records, *incoming.accounts)}
+    echoes = read - {item.key for item in fresh}
     return [problem for problem in incoming.problems if problem.record not in echoes]
 
 
@@ -79,17 +113,6 @@ def new_outcomes(connection: Connection, outcomes: Sequence[Outcome]) -> dict[st
         found, lambda keys: connection.execute(select(OUTCOME).where(OUTCOME.c.key.in_(keys)))
     ):
         if outcome_from_row(row) == found[row.key]:
-            del found[row.key]
-    return found
-
-
-def changed_accounts(connection: Connection, accounts: Sequence[Account]) -> dict[str, Account]:
-    """Companies with new content, by key."""
-    found = {str(account.key): account for account in accounts}
-    for row in select_in(
-        found, lambda keys: connection.execute(select(ACCOUNT).where(ACCOUNT.c.key.in_(keys)))
-    ):
-        if account_from_row(row).fields == found[row.key].fields:
             del found[row.key]
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
+from data.plain import clean
 from data.rows import insert, upsert
 from data.tables import JobRow, JobRun, Worker, table
 
@@ -100,14 +101,14 @@ def finish(
         connection.execute(
             update(RUN)
             .where(RUN.c.id == run_id)
-            .values(finished_at=now, ok=ok, message=message[:2_000], items=items)
+            .values(finished_at=now, ok=ok, message=clean(message)[:2_000], items=items)
         )
     if job is None:
         return JobState(None, None)
     values: dict[str, Any] = {
         "finished_at": now,
         "ok": ok,
-        "message": message[:2_000],
+        "message": clean(message)[:2_000],
         "runs": JOB.c.runs + 1,
         "failing_since": None if ok else (job.failing_since or now),
     }

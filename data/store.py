@@ -23,11 +23,11 @@ from data.plain import cleaned_page
 from data.recall import (
     LEAD,
     RECORD,
-    changed_accounts,
     changed_records,
     load_leads,
     new_engagements,
     new_outcomes,
+    newer_accounts,
     news,
     recall,
 )
@@ -127,25 +127,25 @@ class Store:
         4. Everything is written and committed together.
 
         A problem of a record that has not changed is an echo: it was raised when it changed. One
-        that a record no longer has is closed.
+        that a record no longer has is closed. An older version of what is stored changes nothing.
         """
         incoming = cleaned_page(incoming)
         with writing(self.engine, alone=True) as connection:
             if cursor is not None:
                 move_cursor(connection, cursor, now)
-            records = changed_records(connection, incoming.records)
-            problems = news(incoming, records)
-            accounts = changed_accounts(connection, incoming.accounts)
+            records, old_records = changed_records(connection, incoming.records)
+            companies, accounts, old_accounts = newer_accounts(connection, incoming.accounts)
+            problems = news(incoming, [*records, *companies.values()])
             engagements = new_engagements(connection, incoming.engagements)
             outcomes = new_outcomes(connection, incoming.outcomes)
-            save_accounts(connection, accounts.values())
+            save_accounts(connection, companies.values())
             decision = Decision()
             if records or accounts or engagements or outcomes or incoming.also_leads:
                 recalled = recall(connection, incoming, records, accounts, engagements, outcomes)
                 decision = decide(recalled)
                 save_decision(connection, decision, recalled, set(engagements), now)
-            read = [record.key for record in incoming.records]
-            read += [account.key for account in incoming.accounts]
+            read = {item.key for item in (*incoming.records, *incoming.accounts)}
+            read -= old_records | old_accounts
             close_corrected(connection, read, incoming.problems, now)
             raise_exceptions(connection, [(problem, None) for problem in problems], now)
         return PageReport(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import URL, NullPool, create_engine, make_url, select, text
 from sqlmodel import SQLModel
 
 from data.store import (
@@ -26,6 +30,39 @@ from scoring.leads import CrmRecord, Engagement, FieldValue, Outcome, RecordKey
 from scoring.scores import Contribution, Fact, Score
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@contextmanager
+def opened(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
+    """A migrated store on the database that the parameter of a module's fixture names."""
+    with ExitStack() as closing:
+        url = f"sqlite:///{folder / 'leads.db'}"
+        if request.param == "postgresql":
+            server = make_url(request.getfixturevalue("postgres_server"))
+            name = f"leadlight_{uuid.uuid4().hex[:12]}"
+            _run_sql(server, f"CREATE DATABASE {name}")
+            closing.callback(_run_sql, server, f"DROP DATABASE {name} WITH (FORCE)")
+            url = server.set(database=name).render_as_string(hide_password=False)
+        store = Store.open(url, migrate=True)
+        closing.callback(store.close)
+        yield store
+
+
+def emptied(store: Store) -> Store:
+    """The same store without a single row: quicker than another database."""
+    with store.engine.begin() as connection:
+        for source in reversed(SQLModel.metadata.sorted_tables):
+            connection.execute(source.delete())
+    return store
+
+
+def _run_sql(server: URL, statement: str) -> None:
+    engine = create_engine(server.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(statement))
 
 
 def key(number: int | str, crm: str = "hubspot", kind: str = "contact") -> RecordKey:
