@@ -12,7 +12,8 @@ from sqlalchemy import Connection, and_, func, or_, select
 from data.database import reading
 from data.recall import LEAD
 from data.store import Store
-from data.tables import ScoreLog, table
+from data.tables import LISTED, ScoreLog, table
+from scoring.cleaning import fold
 
 LOG = table(ScoreLog)
 TREND_DAYS = 12
@@ -89,18 +90,12 @@ def points(milli: int | None) -> float:
     return abs(milli or 0) // 100 / 10 * (-1 if (milli or 0) < 0 else 1)
 
 
-def listed() -> Any:
-    """Leads that belong on the list: scored, not suppressed, not merged away, not deleted."""
-    return and_(
-        LEAD.c.band.is_not(None), LEAD.c.merged_into_id.is_(None), LEAD.c.deleted.is_(False)
-    )
-
-
 def priority_page(
     store: Store, f: PriorityFilter, *, page: int, per_page: int, now: datetime
 ) -> PriorityPage:
     """One page (from 1) of the leads that match, with their trend of the last days."""
-    where = and_(listed(), *_conditions(f))
+    # every score is at least 0: said when nothing else is, so that SQLite counts in an index
+    where = and_(LISTED, *(_conditions(f) or [LEAD.c.score_value >= 0]))
     order = {
         "newest": (LEAD.c.created_at.desc(), LEAD.c.id.desc()),
         "last_touch": (LEAD.c.last_touch_at.desc().nulls_last(), LEAD.c.id.desc()),
@@ -133,9 +128,8 @@ def _conditions(f: PriorityFilter) -> list[Any]:
         conditions.append(or_(*(LEAD.c.crms.contains(crm, autoescape=True) for crm in f.crms)))
     if f.uncertain_only:
         conditions.append(LEAD.c.band_certain.is_(False))
-    for word in f.search.split():
-        text = [LEAD.c.name, LEAD.c.email, LEAD.c.company, LEAD.c.job_title]
-        conditions.append(or_(*(column.icontains(word, autoescape=True) for column in text)))
+    for word in fold(f.search).split():
+        conditions.append(LEAD.c.search_text.contains(word, autoescape=True))
     return conditions
 
 
@@ -219,7 +213,7 @@ def filter_counts(store: Store, column: Any, limit: int = 200) -> dict[str, int]
     with reading(store.engine) as connection:
         rows = connection.execute(
             select(column, number)
-            .where(listed())
+            .where(LISTED)
             .group_by(column)
             .order_by(number.desc(), column)
             .limit(limit)

@@ -15,6 +15,7 @@ from data.plain import (
     contributions_to_json,
     facts_to_json,
     fields_to_json,
+    searchable,
 )
 from data.recall import (
     ACCOUNT,
@@ -117,9 +118,11 @@ def _save_leads(connection: Connection, writes: Sequence[LeadWrite]) -> None:
 
 def _lead_row(write: LeadWrite) -> dict[str, Any]:
     state, score, last = write.state, write.score, write.state.last
+    columns = cleaned(dict(write.columns))
     row: dict[str, Any] = {
         "id": state.id,
-        **cleaned(dict(write.columns)),
+        **columns,
+        "search_text": searchable(columns),
         "created_at": state.created_at,
         "seen_at": state.seen_at,
         "live": state.live,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from data.states import Incoming
+from scoring.cleaning import fold
 from scoring.leads import (
     Account,
     CrmRecord,
@@ -39,6 +40,11 @@ def cleaned(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [cleaned(item) for item in value]
     return value
+
+
+def searchable(columns: Mapping[str, Any]) -> str:
+    """What the list's search looks into: a lead's texts without case and accents, a line each."""
+    return fold("\n".join(columns[name] for name in ("name", "email", "company", "job_title")))
 
 
 def cleaned_page(page: Incoming) -> Incoming:

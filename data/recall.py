@@ -88,7 +88,8 @@ def _newest(items: Sequence[Dated]) -> dict[str, Dated]:
 
 def news(incoming: Incoming, fresh: Iterable[CrmRecord | Account]) -> list[Problem]:
     """The page's problems but those of records and companies in it that are not `fresh`."""
-    read = {item.key for item in (*incoming.records, *incoming.accounts)}
+    read: set[RecordKey] = {record.key for record in incoming.records}
+    read |= {account.key for account in incoming.accounts}
     echoes = read - {item.key for item in fresh}
     return [problem for problem in incoming.problems if problem.record not in echoes]
 

@@ -144,8 +144,8 @@ class Store:
                 recalled = recall(connection, incoming, records, accounts, engagements, outcomes)
                 decision = decide(recalled)
                 save_decision(connection, decision, recalled, set(engagements), now)
-            read = {item.key for item in (*incoming.records, *incoming.accounts)}
-            read -= old_records | old_accounts
+            read = {record.key for record in incoming.records} - old_records
+            read |= {account.key for account in incoming.accounts} - old_accounts
             close_corrected(connection, read, incoming.problems, now)
             raise_exceptions(connection, [(problem, None) for problem in problems], now)
         return PageReport(

@@ -9,7 +9,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Index, MetaData, Table, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -58,13 +69,33 @@ def _text() -> Any:
     return Field(default="", sa_column=Column(Text(), nullable=False))
 
 
+#: Leads that belong on the list: scored, not suppressed, not merged away, not deleted.
+LISTED = text("band IS NOT NULL AND merged_into_id IS NULL AND NOT deleted")
+MERGED = text("merged_into_id IS NOT NULL")
+LISTED_BY = {
+    "score": ("score_value", "id"),
+    "band": ("band", "score_value", "id"),
+    "newest": ("created_at", "id"),
+    "touch": ("last_touch_at", "id"),
+    "owner": ("owner",),
+    "source": ("source",),
+    "country": ("country",),
+    "crms": ("crms",),
+}
+
+
 class Lead(SQLModel, table=True):
     """One person over all CRMs, with the current score beside what is shown of them."""
 
     __tablename__ = "lead"
     __table_args__ = (
-        Index("ix_lead_priority", "band", "score_value", "id"),
-        Index("ix_lead_score", "score_value", "id"),
+        *(
+            # what the list sorts, filters and counts by, without the leads it never shows
+            Index(f"ix_lead_listed_{name}", *columns, sqlite_where=LISTED, postgresql_where=LISTED)
+            for name, columns in LISTED_BY.items()
+        ),
+        # only the few that are: else SQLite takes it for finding all leads that are not
+        Index("ix_lead_merged", "merged_into_id", sqlite_where=MERGED, postgresql_where=MERGED),
         Index("ix_lead_rules", "rule_set_hash", "id"),
     )
 
@@ -80,15 +111,16 @@ class Lead(SQLModel, table=True):
     source: str = _text()
     crms: str = _text()
     account_key: str = _text()
+    search_text: str = _text()
     created_at: datetime = _at(index=True)
     seen_at: datetime = _at()
     #: False for leads that a connection's first read brought: their latency says nothing
     live: bool = True
     first_scored_at: datetime | None = _at(optional=True)
     first_written_at: datetime | None = _at(optional=True)
-    last_touch_at: datetime | None = _at(optional=True, index=True)
+    last_touch_at: datetime | None = _at(optional=True)
     last_human_at: datetime | None = _at(optional=True)
-    merged_into_id: int | None = Field(default=None, foreign_key="lead.id", index=True)
+    merged_into_id: int | None = Field(default=None, foreign_key="lead.id")
     deleted: bool = False
     facts: dict[str, Any] = _json()
 

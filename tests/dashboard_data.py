@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from data.database import writing
-from data.plain import contributions_to_json
+from data.plain import contributions_to_json, searchable
 from data.store import Store
 from data.tables import (
     ConnectionRow,
@@ -287,6 +287,7 @@ def _add_lead(
             "phone_valid": [True, "derived", None],
         },
     }
+    lead["search_text"] = searchable(lead)
     rows.add(Lead, **lead | _score_columns(rows, lead_id, value, created, certain=certain))
     for crm in crms.split("+"):
         _add_record(rows, lead_id, crm, value, created, written)
