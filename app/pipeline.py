@@ -47,6 +47,7 @@ _CONNECTING, _WRITING = "checking the connection", "writing scores"
 WRITE_BATCH = 200
 RESCORE_BATCH = 200
 CHECK_EVERY_SECONDS = 600.0
+_MISSING = "Something is missing: see the exceptions"
 WRITE_EVERY_SECONDS = 5.0
 RESCORE_EVERY_SECONDS = 30.0
 #: Streams of records of people, which a first read leaves for last (docs/decisions.md, 2).
@@ -157,8 +158,8 @@ class Pipeline:
             provisioned_at=now,
             calls=crm.calls,
         )
-        self.store.raise_exceptions(report.problems, now)
-        return JobOutcome("Ready" if report.ok else "Something is missing: see the exceptions", 0)
+        self.store.check_permissions(crm.name, report.problems, now)
+        return JobOutcome("Ready" if report.ok else _MISSING, 0)
 
     # -- read ----------------------------------------------------------------------------------
 
@@ -364,10 +365,12 @@ class Pipeline:
         row = self.store.connection_state(crm.name)
         was_ill = row is not None and (settled or row.state in ("waiting", "auth_failed"))
         if row is not None and was_ill and not left:
-            healthy = row.provisioned_at is not None
-            self.store.set_connection(
-                crm.name, state="ready" if healthy else "new", message="", calls=crm.calls
-            )
+            state, message = "ready", ""
+            if row.provisioned_at is None:
+                state = "new"
+            elif not self.store.is_granted(crm.name):
+                state, message = "degraded", _MISSING
+            self.store.set_connection(crm.name, state=state, message=message, calls=crm.calls)
             log.info("connection recovered", crm=crm.name)
         elif row is not None and crm.calls != row.calls:
             self.store.set_connection(crm.name, calls=crm.calls)

@@ -19,7 +19,7 @@ ITEM, RECORD = table(ExceptionItem), table(CrmRecordRow)
 #: Kinds that a later success of the same call settles.
 _OF_CALLS = ("bad_response", "auth_failed")
 #: Kinds that a correction in the CRM's record settles.
-_IN_THE_RECORD = ("bad_record", "bad_value", "email_typo", "no_identity", "unknown_option")
+_IN_THE_RECORD = ("bad_record", "bad_value", "email_typo", "no_identity")
 
 
 def dedupe_key(problem: Problem, lead_id: int | None) -> str:
@@ -147,6 +147,28 @@ def trouble(connection: Connection, crm: str) -> list[Any]:
 def close_trouble(connection: Connection, ids: Iterable[int], now: datetime) -> None:
     """Close exceptions about calls that succeed again."""
     _close(connection, true(), ITEM.c.id, ids, now)
+
+
+def close_granted(
+    connection: Connection, crm: str, problems: Iterable[Problem], now: datetime
+) -> None:
+    """Close permissions that a CRM's check found missing once and does not any more."""
+    still = {dedupe_key(problem, None) for problem in problems}
+    gone = [
+        row.id
+        for row in connection.execute(select(ITEM.c.id, ITEM.c.dedupe_key).where(*_ungranted(crm)))
+        if row.dedupe_key not in still
+    ]
+    _close(connection, true(), ITEM.c.id, gone, now, "Granted in the CRM.")
+
+
+def is_granted(connection: Connection, crm: str) -> bool:
+    """Whether the CRM's last check found every permission there."""
+    return connection.execute(select(ITEM.c.id).where(*_ungranted(crm)).limit(1)).first() is None
+
+
+def _ungranted(crm: str) -> tuple[Any, ...]:
+    return ITEM.c.state == "open", ITEM.c.kind == "missing_permission", ITEM.c.value == crm
 
 
 def close_written(connection: Connection, record_keys: Iterable[str], now: datetime) -> None:

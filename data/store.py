@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,9 @@ from data import outbox, schedule
 from data.database import open_engine, reading, writing
 from data.exceptions import (
     close_corrected,
+    close_granted,
     close_trouble,
+    is_granted,
     raise_exceptions,
     resolve_exception,
     trouble,
@@ -233,6 +236,18 @@ class Store:
             with writing(self.engine, alone=True) as connection:
                 close_trouble(connection, settled, now)
         return len(settled), len(open_items) - len(settled)
+
+    def check_permissions(self, crm: str, problems: Sequence[Problem], now: datetime) -> None:
+        """Raise what a check of the CRM found missing, and close what it does not any more."""
+        own = [replace(problem, value=crm) for problem in problems]
+        with writing(self.engine, alone=True) as connection:
+            close_granted(connection, crm, own, now)
+            raise_exceptions(connection, [(problem, None) for problem in own], now)
+
+    def is_granted(self, crm: str) -> bool:
+        """Whether the CRM's last check found every permission there."""
+        with reading(self.engine) as connection:
+            return is_granted(connection, crm)
 
     def resolve_exception(self, item_id: int, resolution: str, by: str, now: datetime) -> bool:
         """Close an open exception; False when somebody else already did."""

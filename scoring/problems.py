@@ -21,10 +21,6 @@ PROBLEM_KINDS: dict[str, tuple[str, str]] = {
         "Unusable value",
         "Correct the value in the CRM. Until then the lead is scored as if it were unknown.",
     ),
-    "unknown_option": (
-        "Unknown option",
-        "Tell Leadlight what this new value means, or correct it in the CRM.",
-    ),
     "no_identity": (
         "Nobody to recognise",
         "The record has no e-mail address and no phone number. Add one in the CRM.",

@@ -1,4 +1,4 @@
-"""Migrations and tables say the same, and only one process at a time brings a database up to date."""
+"""Migrations and tables say the same, and one process at a time brings a database up to date."""
 
 from __future__ import annotations
 

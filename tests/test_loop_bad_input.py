@@ -12,6 +12,7 @@ import pytest
 from conftest import FakeClock
 from loop_world import EXCEPTION, OUTBOX, RECORD, Loop, is_write, ready
 
+from app.pipeline import CHECK_EVERY_SECONDS
 from scoring.leads import RecordKey
 
 #: Calls that read people (and, in Salesforce, everything else).
@@ -174,6 +175,22 @@ def test_a_refused_sign_in_stops_that_crm_until_it_is_mended(loop: Loop, ill: st
     assert known(loop) == {people[well]}
     loop.switch(name, "")
     all_is_well(loop, *people.values())
+
+
+def test_what_is_missing_in_a_crm_is_told_until_it_is_granted(loop: Loop) -> None:
+    fields = loop.sandbox.state.fields("hubspot", "contacts")
+    ours = fields["leadlight_score"]
+    wrong = {"label": "x", "type": "string", "fieldType": "text", "groupName": "leadlight"}
+    for definition, state, missing in (
+        (wrong, "degraded", ["leadlight_score"]),
+        (ours, "ready", []),
+    ):
+        loop.sandbox.state.define_field("hubspot", "contacts", "leadlight_score", definition)
+        loop.tick(CHECK_EVERY_SECONDS)
+        row = loop.store.connection_state("hubspot")
+        assert row is not None
+        assert row.state == state
+        assert [item.field for item in loop.exceptions("missing_permission")] == missing
 
 
 def test_a_salesforce_session_that_ends_is_renewed_in_silence(loop: Loop) -> None:
