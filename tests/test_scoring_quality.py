@@ -239,6 +239,12 @@ def test_blank_text_counts_as_not_filled_in(outcome: list[bool]) -> None:
     assert a.filled_in == b.filled_in == 1.0
 
 
+def test_a_blank_is_no_value_that_settles_the_outcome(outcome: list[bool]) -> None:
+    (found,) = read_leaks({"x": invented(outcome, 10, "aaa_", "aaaa")}, outcome)
+    assert found.one_sided == 0.0
+    assert found.filled_in > 0.55
+
+
 def test_one_outcome_only_is_refused() -> None:
     with pytest.raises(ValueError, match="leads without it"):
         read_leaks({"x": ["a", "b"]}, [True, True])
