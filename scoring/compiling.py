@@ -7,10 +7,11 @@ value, and once for the bounds, where an unknown fact may yet become known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from scoring.arithmetic import clip, decayed, midpoint, rounded
+from scoring.arithmetic import clip, decayed, midpoint, stepped
 from scoring.criteria import (
     DETAILS,
     All,
@@ -25,7 +26,7 @@ from scoring.criteria import (
 )
 from scoring.inputs import Timed
 from scoring.operators import OPERATORS, Value, days_us, fold
-from scoring.rule_set import ByChoice, ByRange, Each, Fixed, Rule
+from scoring.rule_set import ByChoice, ByRange, Each, Fixed, PerUnit, Rule
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 Values = Mapping[str, Value]
@@ -159,12 +160,25 @@ def _fact_truth(test: FactTest, for_bounds: bool) -> Truth:
 
 
 def _engagement_truth(test: EngagementTest) -> Truth:
+    if test.first:
+        return _first_truth(test)
     ages = ages_of(test.pattern, test.within_days)
     least, most = test.least, test.most
 
     def truth(values: Values, events: Events) -> int:
         count = len(ages(events))
         return TRUE if count >= least and (most is None or count <= most) else FALSE
+
+    return truth
+
+
+def _first_truth(test: EngagementTest) -> Truth:
+    ages = ages_of(test.pattern)
+    span = None if test.within_days is None else days_us(test.within_days)
+
+    def truth(values: Values, events: Events) -> int:
+        found = ages(events)
+        return TRUE if found and (span is None or found[0] <= span) else FALSE
 
     return truth
 
@@ -216,6 +230,8 @@ def _ungated(rule: Rule) -> Gives:
             return _by_choice(rule.gives)
         case ByRange():
             return _by_range(rule.gives)
+        case PerUnit():
+            return _per_unit(rule.gives)
         case Each():
             return _each(rule.gives)
 
@@ -299,23 +315,55 @@ def _by_range(by: ByRange) -> Gives:
     return given
 
 
+def _per_unit(per: PerUnit) -> Gives:
+    fact, unit, points, cap = per.fact, per.unit, per.points, per.cap
+    full = cap if points > 0 else -cap
+    unknown = Given(0, min(0, full), max(0, full), known=False)
+    enough = cap // abs(points) + 1  # so many units reach the cap; keeps the arithmetic small
+
+    def given(values: Values, events: Events) -> Given:
+        value = values.get(fact)
+        if value is None:
+            return unknown
+        units = value / unit  # type: ignore[operator]  # a number fact holds numbers only
+        total = clip(points * math.floor(min(max(units, 0.0), enough)), -cap, cap)
+        return Given(total, total, total, True)
+
+    return given
+
+
+def counted_ages(each: Each) -> Ages:
+    """Ages of the engagements that count: occurrence, time frame, frequency in this order."""
+    if each.first:
+        all_ages, span = ages_of(each.pattern), each.time_frame_days
+
+        def first(events: Events) -> Sequence[int]:
+            found = all_ages(events)[:1]
+            return found if span is None or (found and found[0] <= days_us(span)) else ()
+
+        return first
+    ages, frequency = ages_of(each.pattern, each.time_frame_days), each.frequency
+    return ages if frequency is None else lambda events: ages(events)[-frequency:]
+
+
+def faded(each: Each, ages: Sequence[int]) -> int:
+    """Milli-points of engagements of these ages, before the cap."""
+    if each.half_life_days is not None:
+        return decayed(each.points, ages, days_us(each.half_life_days))
+    if each.step is not None:
+        return stepped(each.points, ages, each.step.loss, days_us(each.step.every_days))
+    return each.points * len(ages)
+
+
 def _each(each: Each) -> Gives:
-    ages = ages_of(each.pattern, each.time_frame_days)
-    frequency, points = each.frequency, each.points
+    ages = counted_ages(each)
     low = -each.cap if each.cap is not None else None
-    half_life_us = None if each.half_life_days is None else days_us(each.half_life_days)
 
     def given(values: Values, events: Events) -> Given:
         found = ages(events)
         if not found:
             return NOTHING
-        if frequency is not None:
-            found = found[-frequency:]  # the newest
-        if half_life_us is None:
-            total = points * len(found)
-        else:
-            total = rounded(decayed(points, found, half_life_us))
-        total = clip(total, low, each.cap)
+        total = clip(faded(each, found), low, each.cap)
         return Given(total, total, total, True, len(found), found[-1])
 
     return given

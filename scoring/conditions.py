@@ -159,16 +159,26 @@ class ConditionReader(Reader):
         return tests or None
 
     def _engagement(self, node: Node) -> EngagementTest | None:
-        pattern = self.pattern(node, ("count", "within_days"))
+        pattern = self.pattern(node, ("count", "within_days", "occurrence"))
         entries = dict(node.items())
         before = len(self.problems)
         least, most = self._count(entries["count"]) if "count" in entries else (1, None)
         within = (
             self.days(entries["within_days"], "'within_days'") if "within_days" in entries else None
         )
+        occurrence = self.occurrence(entries["occurrence"]) if "occurrence" in entries else None
+        if occurrence == "first" and "count" in entries:
+            self.problem(entries["count"], "The first is one: leave out 'count' or 'occurrence'.")
         if pattern is None or len(self.problems) > before:
             return None
-        return EngagementTest(pattern, least, most, within)
+        return EngagementTest(pattern, least, most, within, occurrence == "first")
+
+    def occurrence(self, node: Node) -> str | None:
+        """`first` or `last`."""
+        if node.value not in ("first", "last"):
+            self.unknown(node, node.text, "occurrence", ["first", "last"])
+            return None
+        return str(node.value)
 
     def _count(self, node: Node) -> tuple[int, int | None]:
         allowed = ("at_least", "at_most", "between", "exactly")

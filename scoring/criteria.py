@@ -57,6 +57,7 @@ class EngagementTest:
     least: int = 1
     most: int | None = None
     within_days: float | None = None
+    first: bool = False  # asks whether the first one ever is within the last days
 
 
 @dataclass(frozen=True, slots=True)

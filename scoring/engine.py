@@ -48,6 +48,7 @@ from scoring.rule_set import (
     Dimension,
     Disqualifier,
     Group,
+    PerUnit,
     Rule,
     RuleSet,
 )
@@ -64,7 +65,7 @@ __all__ = [
 ]
 
 #: Changes when the same inputs could give another score; written into every score.
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 TOP = 100 * MILLI
 
 
@@ -302,7 +303,7 @@ def _row(rule: Rule, dimension: str, group: str, given: Given, facts: Facts) -> 
     elif count:
         label = times_label(rule.label, count, newest_us)
         return Contribution(rule.id, "rule", dimension, group, points, label)
-    elif isinstance(rule.gives, ByChoice | ByRange) and rule.gives.fact in facts:
+    elif isinstance(rule.gives, ByChoice | ByRange | PerUnit) and rule.gives.fact in facts:
         label = value_label(rule.label, facts[rule.gives.fact].value)
     else:
         label = rule.label

@@ -67,7 +67,11 @@ def _text(value: FieldValue, now: datetime) -> Value | None:
 def _number(value: FieldValue, now: datetime) -> Value | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if isinstance(value, int) or math.isfinite(value) else None
+    try:
+        number = float(value)  # all numbers are doubles, so that one and many leads compare alike
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _flag(value: FieldValue, now: datetime) -> Value | None:
@@ -115,6 +119,19 @@ def _in(argument: Any) -> Predicate:
 def _not_in(argument: Any) -> Predicate:
     wanted = frozenset(map(_folded, argument))
     return lambda value: value not in wanted
+
+
+def _not_equals(argument: Any) -> Predicate:
+    wanted = _folded(argument)
+    return lambda value: bool(value != wanted)
+
+
+def _above(argument: Any) -> Predicate:
+    return lambda value: bool(value > argument)
+
+
+def _below(argument: Any) -> Predicate:
+    return lambda value: bool(value < argument)
 
 
 def _at_least(argument: Any) -> Predicate:
@@ -165,6 +182,11 @@ def _all_of(argument: Any) -> Predicate:
     return lambda value: wanted.issubset(value)
 
 
+def _none_of(argument: Any) -> Predicate:
+    wanted = frozenset(map(fold, argument))
+    return lambda value: wanted.isdisjoint(value)
+
+
 def _always(argument: Any) -> Predicate:
     return lambda value: True
 
@@ -199,6 +221,9 @@ OPERATORS: dict[str, Operator] = {
     "equals": Operator(
         "is", _SCALAR | {"flag"}, "value", _equals, "email_kind: {equals: business}"
     ),
+    "not_equals": Operator(
+        "is not", _SCALAR, "value", _not_equals, "email_kind: {not_equals: free}"
+    ),
     "in": Operator("is one of", _SCALAR, "values", _in, "country: {in: [US, CA, GB]}"),
     "not_in": Operator("is none of", _SCALAR, "values", _not_in, "country: {not_in: [US, CA]}"),
     "at_least": Operator(
@@ -214,6 +239,12 @@ OPERATORS: dict[str, Operator] = {
         "number",
         _at_most,
         "employees: {at_most: 10}",
+    ),
+    "above": Operator(
+        "is above", frozenset({"number"}), "number", _above, "employees: {above: 50}"
+    ),
+    "below": Operator(
+        "is below", frozenset({"number"}), "number", _below, "employees: {below: 10}"
     ),
     "between": Operator(
         "is between",
@@ -245,6 +276,13 @@ OPERATORS: dict[str, Operator] = {
         "values",
         _all_of,
         "text_need: {all_of: [pricing, demo]}",
+    ),
+    "none_of": Operator(
+        "has none of",
+        frozenset({"list"}),
+        "values",
+        _none_of,
+        "text_need: {none_of: [support]}",
     ),
     "is_known": Operator(
         "is known",
@@ -290,6 +328,7 @@ OPERATORS: dict[str, Operator] = {
 #: Operators that conditions on an engagement's detail (url, form, campaign, subject) may use.
 DETAIL_OPERATORS = (
     "equals",
+    "not_equals",
     "in",
     "not_in",
     "contains",

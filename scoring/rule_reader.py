@@ -9,8 +9,8 @@ from typing import TypeVar
 from scoring.conditions import ConditionReader
 from scoring.criteria import Catalogue, Condition, FactSpec, facts_of
 from scoring.documents import Node, listed, nearest
-from scoring.operators import fold
-from scoring.rule_set import ByChoice, ByRange, Each, Fixed, Rule
+from scoring.operators import FACT_TYPES, fold
+from scoring.rule_set import ByChoice, ByRange, Each, Fixed, PerUnit, Rule, Step
 from scoring.scores import MILLI
 
 MAX_POINTS = 100  # of one rule
@@ -24,14 +24,25 @@ _RULE_KEYS = (
     "points",
     "by",
     "otherwise",
+    "per",
+    "unit",
     "each",
+    "occurrence",
     "frequency",
     "cap",
     "time_frame",
     "decay",
     "missing",
 )
-_EACH_ONLY = ("frequency", "cap", "time_frame", "decay")
+#: Keys of a rule that mean nothing without one of others, and why.
+_NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
+    **dict.fromkeys(
+        ("occurrence", "frequency", "time_frame", "decay"), (("each",), ": it counts engagements")
+    ),
+    "cap": (("each", "per"), ": it limits what adds up"),
+    "unit": (("per",), ""),
+    "otherwise": (("by",), ""),
+}
 
 T = TypeVar("T")
 
@@ -112,26 +123,33 @@ class RuleReader(ConditionReader):
 
     def _gives(
         self, node: Node, entries: dict[str, Node]
-    ) -> Fixed | Each | ByChoice | ByRange | None:
-        if "by" in entries and "each" in entries:
-            self.problem(node, "A rule has 'by' or 'each', not both.")
+    ) -> Fixed | Each | ByChoice | ByRange | PerUnit | None:
+        shapes = [key for key in ("by", "each", "per") if key in entries]
+        if len(shapes) > 1:
+            self.problem(node, f"A rule has one of 'by', 'each' and 'per', not {len(shapes)}.")
             return None
-        if "each" not in entries:
-            for key in _EACH_ONLY:
-                if key in entries:
-                    self.problem(entries[key], f"'{key}' needs 'each': it counts engagements.")
-        if "otherwise" in entries and "by" not in entries:
-            self.problem(entries["otherwise"], "'otherwise' needs 'by'.")
+        self._misplaced(entries)
         if "points" not in entries:
             return None
         if "each" in entries:
             return self._each(entries)
         if "by" in entries:
             return self._by(entries)
+        if "per" in entries:
+            return self._per(entries)
         if "when" not in entries:
-            self.problem(node, "A rule needs 'when', 'each' or 'by': otherwise all leads get it.")
+            self.problem(
+                node, "A rule needs 'when', 'each', 'by' or 'per': otherwise all leads get it."
+            )
         points = self.points(entries["points"], "'points'")
         return None if points is None else Fixed(points)
+
+    def _misplaced(self, entries: dict[str, Node]) -> None:
+        """Keys that mean nothing without another one."""
+        for key, (needed, why) in _NEEDS.items():
+            if key in entries and not any(other in entries for other in needed):
+                names = " or ".join(f"'{name}'" for name in needed)
+                self.problem(entries[key], f"'{key}' needs {names}{why}.")
 
     def _each(self, entries: dict[str, Node]) -> Each | None:
         pattern = self.pattern(entries["each"])
@@ -139,20 +157,62 @@ class RuleReader(ConditionReader):
         frequency = _optional(
             entries, "frequency", lambda n: self.whole(n, "'frequency'", 1, 10_000)
         )
-        cap = _optional(entries, "cap", lambda n: self.points(n, "'cap'", MAX_LIMIT))
+        cap = self._cap(entries)
         frame = _optional(entries, "time_frame", lambda n: self.days(n, "'time_frame' (days)"))
-        half_life = _optional(entries, "decay", self._half_life)
-        if cap is not None and cap <= 0:
-            self.problem(entries["cap"], "'cap' is above 0; it holds for points taken away too.")
+        half_life, step = self._decay(entries["decay"]) if "decay" in entries else (None, None)
+        occurrence = _optional(entries, "occurrence", self.occurrence) or "all"
+        if occurrence != "all" and "frequency" in entries:
+            self.problem(entries["frequency"], f"Only the {occurrence} counts: no 'frequency'.")
         if pattern is None or points is None:
             return None
-        return Each(pattern, points, frequency, cap, frame, half_life)
+        frequency = 1 if occurrence == "last" else frequency
+        first = occurrence == "first"
+        return Each(pattern, points, frequency, cap, frame, half_life, step, first)
 
-    def _half_life(self, node: Node) -> float | None:
-        entries = self.mapping(node, ("half_life_days",), "'decay'", ("half_life_days",))
-        if not entries:
+    def _cap(self, entries: dict[str, Node]) -> int | None:
+        cap = _optional(entries, "cap", lambda n: self.points(n, "'cap'", MAX_LIMIT))
+        if cap is not None and cap <= 0:
+            self.problem(entries["cap"], "'cap' is above 0; it holds for points taken away too.")
+        return cap
+
+    def _decay(self, node: Node) -> tuple[float | None, Step | None]:
+        """A half-life, or a percentage of the points that goes after each interval."""
+        entries = self.mapping(node, ("half_life_days", "percent", "every_days"), "'decay'") or {}
+        if set(entries) == {"half_life_days"}:
+            return self.days(entries["half_life_days"], "'half_life_days'"), None
+        if set(entries) != {"percent", "every_days"}:
+            if isinstance(node.value, dict):
+                self.problem(
+                    node,
+                    "'decay' is {half_life_days: 14} or {percent: 25, every_days: 30}.",
+                )
+            return None, None
+        percent = self.number(entries["percent"], "'percent'", 0.1, 100)
+        every = self.days(entries["every_days"], "'every_days'")
+        if percent is None or every is None:
+            return None, None
+        if abs(percent * 10 - round(percent * 10)) > 1e-9:
+            self.problem(entries["percent"], "'percent' has at most one decimal.")
+        return None, Step(round(percent * 10), every)
+
+    def _per(self, entries: dict[str, Node]) -> PerUnit | None:
+        name = entries["per"]
+        spec = self.fact(name, name.text) if isinstance(name.value, str) else None
+        if not isinstance(name.value, str):
+            self.problem(name, "'per' is the name of a fact that is a number.")
+        elif spec is not None and spec.type != "number":
+            self.problem(name, f"'per' needs a number; '{name.value}' is {FACT_TYPES[spec.type]}.")
+        unit = self.number(entries["unit"], "'unit'", 1e-6, 1e12) if "unit" in entries else 1
+        points = self.points(entries["points"], "'points'")
+        cap = self._cap(entries)
+        if "cap" not in entries:
+            self.problem(name, "'per' needs a 'cap': a number can be large beyond all sense.")
+        if points == 0:
+            self.problem(entries["points"], "0 points for each unit change nothing.")
+        if spec is None or spec.type != "number" or not unit or not points or not cap:
             return None
-        return self.days(entries["half_life_days"], "'half_life_days'")
+        self.facts_read.add(name.text)
+        return PerUnit(name.text, unit, points, cap)
 
     def _by(self, entries: dict[str, Node]) -> ByChoice | ByRange | None:
         name = entries["by"]

@@ -16,6 +16,14 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Decay in steps: after each full interval so many thousandths of the points are gone."""
+
+    loss: int  # thousandths, 1 to 1000
+    every_days: float
+
+
+@dataclass(frozen=True, slots=True)
 class Each:
     """Points for every matching engagement, fading with its age."""
 
@@ -25,6 +33,18 @@ class Each:
     cap: int | None = None  # at most so many points, in the direction of `points`
     time_frame_days: float | None = None  # older engagements do not count
     half_life_days: float | None = None
+    step: Step | None = None  # instead of a half-life
+    first: bool = False  # only the first one ever counts, if it is within the time frame
+
+
+@dataclass(frozen=True, slots=True)
+class PerUnit:
+    """Points for every full `unit` of a number, up to the cap; nothing below one unit."""
+
+    fact: str
+    unit: int | float
+    points: int
+    cap: int  # at most so many points, in the direction of `points`
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +73,7 @@ class Rule:
 
     id: str
     label: str
-    gives: Fixed | Each | ByChoice | ByRange
+    gives: Fixed | Each | ByChoice | ByRange | PerUnit
     when: Condition | None = None
     missing: int | None = None  # assumed while a fact is unknown; None = neutral midpoint
 

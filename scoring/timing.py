@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from scoring.arithmetic import decayed, rounded
-from scoring.compiling import Events, ages_of
+from scoring.compiling import Events, ages_of, counted_ages, faded
 from scoring.criteria import Condition, EngagementTest, FactTest, Silence, leaves
 from scoring.inputs import GROWING_FACTS, Timed
 from scoring.operators import Value, days_us
-from scoring.rule_set import ByRange, Each, RuleSet
+from scoring.rule_set import ByRange, Each, PerUnit, RuleSet
 
 _Values = Mapping[str, Value] | None
 _Check = Callable[[_Values, Events], bool]
@@ -36,6 +35,9 @@ class Timing:
                 self._checks += _each_check(rule.gives)
             elif isinstance(rule.gives, ByRange) and rule.gives.fact in GROWING_FACTS:
                 self._checks.append(_below(rule.gives.fact, rule.gives.steps[-1][0]))
+            elif isinstance(rule.gives, PerUnit) and rule.gives.fact in GROWING_FACTS:
+                per = rule.gives
+                self._checks.append(_below(per.fact, per.unit * (per.cap / abs(per.points) + 1)))
 
     def pending(
         self, values: _Values, ordered: Sequence[Timed], now_us: int, suppressed: bool
@@ -64,7 +66,7 @@ def _leaf_check(leaf: FactTest | EngagementTest | Silence) -> _Check | None:
     if isinstance(leaf, EngagementTest):
         if leaf.within_days is None:
             return None
-        ages = ages_of(leaf.pattern, leaf.within_days)
+        ages = ages_of(leaf.pattern, leaf.within_days)  # of the first, too: it is the last to go
         return lambda values, events: bool(ages(events))
     if leaf.type == "date" and leaf.operator in ("within_days", "older_than_days"):
         days = leaf.argument
@@ -91,17 +93,13 @@ def _below(fact: str, limit: float) -> _Check:
 
 
 def _each_check(each: Each) -> list[_Check]:
-    if not each.points or (each.half_life_days is None and each.time_frame_days is None):
+    fades = each.half_life_days is not None or each.step is not None
+    if not each.points or (not fades and each.time_frame_days is None):
         return []
-    ages = ages_of(each.pattern, each.time_frame_days)
-    half_life_us = None if each.half_life_days is None else days_us(each.half_life_days)
-    frequency = each.frequency
+    ages = counted_ages(each)
 
     def check(values: _Values, events: Events) -> bool:
         found = ages(events)
-        if half_life_us is None or not found:
-            return bool(found)
-        counted = found if frequency is None else found[-frequency:]
-        return rounded(decayed(each.points, counted, half_life_us)) != 0
+        return bool(found) and (not fades or faded(each, found) != 0)
 
     return [check]

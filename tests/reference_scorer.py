@@ -85,6 +85,9 @@ def part(key: str, wanted: Any, lead: Lead, bounds: bool) -> bool | None:
         return None if result is None else not result
     if key == "engagement":
         count = len(matching(wanted, lead, wanted.get("within_days")))
+        if wanted.get("occurrence") == "first":
+            ages = matching(wanted, lead, None)
+            return bool(ages) and ages[0] <= Decimal(wanted.get("within_days", 10**9))
         limits = wanted.get("count", {"at_least": 1})
         return bool(limits.get("at_least", 0) <= count <= limits.get("at_most", math.inf))
     if key == "silence":
@@ -112,6 +115,14 @@ def fact_test(
             return lower in arg
         case "not_in":
             return lower not in arg
+        case "not_equals":
+            return bool(lower != (arg.lower() if isinstance(arg, str) else arg))
+        case "above":
+            return bool(value > arg)
+        case "below":
+            return bool(value < arg)
+        case "none_of":
+            return not any(word in value for word in arg)
         case "at_least":
             return bool(value >= arg)
         case "at_most":
@@ -176,17 +187,34 @@ def ungated(rule: Mapping[str, Any], lead: Lead) -> tuple[int | None, int, int]:
     if "each" in rule:
         ages = matching(rule["each"], lead, rule.get("time_frame"))
         counted = ages[-rule["frequency"] :] if "frequency" in rule else ages
+        if rule.get("occurrence") == "last":
+            counted = ages[-1:]
+        elif rule.get("occurrence") == "first":
+            ever = matching(rule["each"], lead, None)[:1]
+            counted = [age for age in ever if age in ages]
         total = Decimal(0)
         with localcontext() as context:
             context.prec = 40
             for age in counted:
                 share = Decimal(1)
-                if "decay" in rule:
+                decay = rule.get("decay", {})
+                if "percent" in decay:
+                    lost_after = int(age / Decimal(decay["every_days"]))
+                    share = max(Decimal(0), 1 - lost_after * Decimal(str(decay["percent"])) / 100)
+                elif decay:
                     share = Decimal(2) ** (-age / Decimal(rule["decay"]["half_life_days"]))
                 total += milli(points) * share
         number = off_grid(total)
         if "cap" in rule:
             number = max(-milli(rule["cap"]), min(milli(rule["cap"]), number))
+        return number, number, number
+    if "per" in rule:
+        full = milli(rule["cap"]) if points > 0 else -milli(rule["cap"])
+        if rule["per"] not in lead.facts:
+            return None, min(0, full), max(0, full)
+        units = max(0, math.floor(float(lead.facts[rule["per"]]) / rule["unit"]))
+        number = milli(points) * units
+        number = min(number, full) if points > 0 else max(number, full)
         return number, number, number
     if "by" not in rule:
         return milli(points), milli(points), milli(points)
@@ -338,7 +366,9 @@ def _counted(pattern: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     count = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(
         lambda pair: {"at_least": min(pair), "at_most": max(pair)}
     ) | st.integers(0, 4).map(lambda n: {"at_least": n})
-    extra = st.fixed_dictionaries({}, optional={"count": count, "within_days": _days})
+    extra = st.fixed_dictionaries(
+        {}, optional={"count": count, "within_days": _days}
+    ) | st.fixed_dictionaries({"occurrence": st.just("first")}, optional={"within_days": _days})
     return st.tuples(pattern, extra).map(lambda pair: {"engagement": pair[0] | pair[1]})
 
 
@@ -350,6 +380,9 @@ FACT_LEAVES = st.one_of(
     _pair("size", "at_most", _size),
     _pair("size", "between", st.tuples(_size, _size).map(sorted)),
     _pair("size", "equals", _size),
+    _pair("size", "above", _size),
+    _pair("size", "below", _size),
+    _pair("email_kind", "not_equals", st.sampled_from(EMAIL_KINDS)),
     _pair("vip", "is_true", st.just(True)),
     _pair("vip", "is_false", st.just(True)),
     st.sampled_from(["email_kind", "size", "vip"]).flatmap(
@@ -366,6 +399,7 @@ OTHER_LEAVES = st.one_of(
     _pair("plan", "matches", st.sampled_from(["al.*a", "^b", "a$", "[bg](et|am)"])),
     _pair("tags", "any_of", _words),
     _pair("tags", "all_of", _words),
+    _pair("tags", "none_of", _words),
     _pair("started", "within_days", _days),
     _pair("started", "older_than_days", _days),
     _counted(_pattern),
@@ -394,7 +428,7 @@ _missing = st.sampled_from(["neutral", "zero"]) | _points.map(lambda points: {"p
 @st.composite
 def rules(draw: st.DrawFn, leaves: st.SearchStrategy[Any]) -> dict[str, Any]:
     """One rule without its id."""
-    shape = draw(st.sampled_from(["fixed", "each", "choice", "range"]))
+    shape = draw(st.sampled_from(["fixed", "each", "each", "choice", "range", "per"]))
     rule: dict[str, Any] = {}
     if shape == "fixed" or draw(st.booleans()):
         rule["when"] = draw(conditions(leaves))
@@ -412,6 +446,10 @@ def rules(draw: st.DrawFn, leaves: st.SearchStrategy[Any]) -> dict[str, Any]:
         rule["points"] = {f"from {start}": draw(_points) for start in starts}
     else:
         rule["points"] = draw(_points)
+    if shape == "per":
+        rule["points"] = rule["points"] or 1
+        rule |= {"per": "size", "unit": draw(st.sampled_from([0.1, 1, 7, 2.5]))}
+        rule |= {"cap": draw(st.integers(1, 20)), "missing": draw(_missing)}
     if shape == "each":
         rule["each"] = draw(_pattern)
         rule |= draw(
@@ -421,10 +459,15 @@ def rules(draw: st.DrawFn, leaves: st.SearchStrategy[Any]) -> dict[str, Any]:
                     "frequency": st.integers(1, 3),
                     "cap": st.integers(1, 20),
                     "time_frame": _days,
-                    "decay": _days.map(lambda days: {"half_life_days": days}),
+                    "decay": _days.map(lambda days: {"half_life_days": days})
+                    | st.tuples(st.sampled_from([0.3, 10, 25, 100]), _days).map(
+                        lambda pair: {"percent": pair[0], "every_days": pair[1]}
+                    ),
                 },
             )
         )
+        if "frequency" not in rule and draw(st.booleans()):
+            rule["occurrence"] = draw(st.sampled_from(["first", "last"]))
     return rule
 
 
