@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test cover check bench lock screenshots clean
+.PHONY: help install run test cover check bench quality lock screenshots clean
 
 help:  ## What can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: install  ## Format, lint, strict types and the architecture
 
 bench: install  ## Measure speed; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.run
+
+quality: install  ## Measure the score on public data (see docs/quality.md)
+	@$(BIN)/python -m benchmarks.quality
 
 screenshots: install  ## Take pictures of every screen into docs/images
 	@$(BIN)/python docs/take_screenshots.py

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scoring.quality import auc
 from scoring.rules import RuleSet
-from scoring.separation import auc, conversion_by_band, top_rate
+from scoring.separation import conversion_by_band, top_rate
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ def outcome_summary(tally: Tally, rules: RuleSet, column: str) -> dict[str, Any]
         "base_rate": _rounded(base),
         "top_tenth_rate": _rounded(top),
         "top_tenth_lift": _rounded(top / base) if top is not None and base else None,
-        "auc": _rounded(auc(scores)),
+        "auc": _rounded(auc([score for score, _ in scores], [won for _, won in scores])),
         "bands": [
             {
                 "band": labels[row.band],

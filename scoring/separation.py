@@ -54,22 +54,3 @@ def top_rate(scores: Sequence[tuple[int, bool]], share: float = 0.1) -> float | 
         if left <= 0:
             break
     return found / wanted
-
-
-def auc(scores: Sequence[tuple[int, bool]]) -> float | None:
-    """The chance that a converted lead scores above another one (ties half), None if one kind only.
-
-    The rank-sum form of the area under the ROC curve (Hanley and McNeil, 1982).
-    """
-    leads = Counter(score for score, _ in scores)
-    converted = Counter(score for score, won in scores if won)
-    positives = sum(converted.values())
-    negatives = len(scores) - positives
-    if not positives or not negatives:
-        return None
-    below, area = 0, 0.0
-    for score in sorted(leads):
-        others = leads[score] - converted[score]
-        area += converted[score] * (below + others / 2)
-        below += others
-    return area / (positives * negatives)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring import separation
 from scoring.quality import auc, calibration, leaky, lift_at, read_leaks, wilson
 
 SCORED = st.lists(st.tuples(st.integers(-5, 5), st.booleans()), max_size=40)
@@ -48,11 +47,6 @@ def test_auc_turned_round_is_what_is_missing_to_one(pairs: list[tuple[int, bool]
 def test_auc_reads_the_order_of_scores_only(pairs: list[tuple[int, bool]]) -> None:
     scores, outcomes = split(pairs)
     assert auc([score**3 + 7 for score in scores], outcomes) == auc(scores, outcomes)
-
-
-@given(SCORED)
-def test_both_places_that_compute_an_auc_agree(pairs: list[tuple[int, bool]]) -> None:
-    assert auc(*split(pairs)) == pytest.approx(separation.auc(pairs), abs=1e-12)
 
 
 @given(SCORED, st.randoms(use_true_random=False), st.sampled_from([0.05, 0.1, 0.5, 1.0]))

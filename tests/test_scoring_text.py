@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.separation import auc
+from scoring.quality import auc
 from scoring.text import INTENTS, NEEDS, TIMELINES, URGENCIES, read_text
 
 
@@ -122,7 +122,7 @@ def test_buying_intent_separates_real_messages() -> None:
     ranked = [
         (_rank(text), label in buying) for text, label in rows if label in buying | after_sales
     ]
-    found = auc(ranked)
+    found = auc([score for score, _ in ranked], [won for _, won in ranked])
     assert found is not None
     assert found > 0.9
 
