@@ -8,12 +8,12 @@ from decimal import Decimal, localcontext
 from typing import NamedTuple
 
 #: Off the grid on which halves fall, so that a sum that is a tie rounds alike everywhere.
-_HALF = 0.5 - 1e-6
+HALF = 0.5 - 1e-6
 
 
 def rounded(points: float) -> int:
     """Whole milli-points: halves go toward zero, and so does what lies within 1e-6 above one."""
-    whole = math.floor(abs(points) + _HALF)
+    whole = math.floor(abs(points) + HALF)
     return -whole if points < 0 else whole
 
 
@@ -42,7 +42,7 @@ def decayed(points: int, ages: Sequence[int], half_life_us: int) -> int:
     boundary to be trusted, 50 digits decide.
     """
     total = abs(points) * sum([math.exp2(-age / half_life_us) for age in ages])
-    near = total + _HALF
+    near = total + HALF
     whole = math.floor(near)
     if min(near - whole, whole + 1 - near) < GUARD + RELATIVE_GUARD * total:
         whole = _decayed_exactly(abs(points), ages, half_life_us)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Protocol
 
 
@@ -15,6 +17,8 @@ class Band:
     label: str  # "Hot"
     threshold: int  # milli-points: a score enters at or above it
     leave_at: int | None = None  # milli-points: a lead already in the band leaves below this
+    dwell_days: float | None = None  # a lead that entered stays at least so long
+    capacity: int | None = None  # at most so many leads enter within any 7 days
 
 
 class HasBands(Protocol):
@@ -22,6 +26,14 @@ class HasBands(Protocol):
 
     @property
     def bands(self) -> tuple[Band, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BandState:
+    """The band a lead is in, and since when (aware)."""
+
+    band: str
+    entered_at: datetime
 
 
 #: Used when a rule document names no bands.
@@ -32,30 +44,89 @@ DEFAULT_BANDS = (
     Band("low_fit", "Low fit", 0),
 )
 
+#: No band's threshold has moved: all are entered where the document says.
+UNMOVED: Mapping[str, int] = MappingProxyType({})
+
+
+def next_band(
+    bands: HasBands | Sequence[Band],
+    state: BandState | None,
+    value: int | None,
+    now: datetime,
+    *,
+    moved: Mapping[str, int] = UNMOVED,
+    full: Collection[str] = (),
+    disqualified: bool = False,
+) -> BandState | None:
+    """The lead's band from `now` on; the same `state` comes back while nothing changes.
+
+    `value`: milli-points, or None for a suppressed lead, which has no band, at once. `moved`:
+    thresholds that now differ from the document's, by band. `full`: bands that let nobody in now.
+    A lead is held for the `dwell_days` of the band it is in, except from falling when disqualified.
+    A `state` whose band no longer exists counts as none.
+    """
+    if value is None:
+        return None
+    ordered = best_first(bands)
+    held = _named(ordered, state.band) if state else None
+    fitting = _fitting(ordered, held, value, moved, full)
+    if state is None or held is None:
+        return BandState(fitting.key, now)
+    falls = ordered.index(fitting) > ordered.index(held)
+    if fitting is held or (_dwells(held, state, now) and not (falls and disqualified)):
+        return state
+    return BandState(fitting.key, now)
+
 
 def band_of(bands: HasBands | Sequence[Band], value: int) -> str:
     """Key of the band that `value` (milli-points) falls into; the lowest band takes the rest."""
-    ordered = bands if isinstance(bands, Sequence) else bands.bands
-    for band in ordered:
-        if value >= band.threshold:
-            return band.key
-    return ordered[-1].key
+    return _fitting(best_first(bands), None, value).key
 
 
 def band_after(bands: HasBands | Sequence[Band], previous: str | None, value: int) -> str:
     """The band of a lead that was in `previous`: it stays there down to that band's `leave_at`.
 
-    Without a previous band, or with one that no longer exists, the plain threshold decides.
+    By score alone, as if there were room everywhere and nobody had to dwell. Without a previous
+    band, or with one that no longer exists, the plain threshold decides.
     """
-    ordered = bands if isinstance(bands, Sequence) else bands.bands
-    plain = band_of(ordered, value)
-    held = next((band for band in ordered if band.key == previous), None)
-    if held is None or held.leave_at is None:
-        return plain
-    return held.key if held.leave_at <= value < held.threshold else plain
+    ordered = best_first(bands)
+    return _fitting(ordered, _named(ordered, previous), value).key
 
 
 def band_label(bands: HasBands | Sequence[Band], key: str) -> str:
     """What people call the band; the key itself when it is not one of these bands."""
-    ordered = bands if isinstance(bands, Sequence) else bands.bands
-    return next((band.label for band in ordered if band.key == key), key)
+    band = _named(best_first(bands), key)
+    return band.label if band else key
+
+
+def best_first(bands: HasBands | Sequence[Band]) -> Sequence[Band]:
+    """The bands themselves, of a rule set or as they are."""
+    return bands if isinstance(bands, Sequence) else bands.bands
+
+
+def _named(ordered: Sequence[Band], key: str | None) -> Band | None:
+    return next((band for band in ordered if band.key == key), None)
+
+
+def _fitting(
+    ordered: Sequence[Band],
+    held: Band | None,
+    value: int,
+    moved: Mapping[str, int] = UNMOVED,
+    full: Collection[str] = (),
+) -> Band:
+    """The best band the lead may enter, or is in already and has no reason to leave.
+
+    A moved threshold and a lack of room concern who enters; who is in leaves by the document alone.
+    """
+    for band in ordered:
+        if band is held:
+            if value >= (band.threshold if band.leave_at is None else band.leave_at):
+                return band
+        elif value >= moved.get(band.key, band.threshold) and band.key not in full:
+            return band
+    return ordered[-1]
+
+
+def _dwells(band: Band, state: BandState, now: datetime) -> bool:
+    return band.dwell_days is not None and now < state.entered_at + timedelta(days=band.dwell_days)

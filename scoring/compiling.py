@@ -25,7 +25,7 @@ from scoring.criteria import (
     leaves,
 )
 from scoring.inputs import Timed
-from scoring.operators import OPERATORS, Value, days_us, fold
+from scoring.operators import OPERATORS, Predicate, Value, days_us, fold
 from scoring.rule_set import ByChoice, ByRange, Each, Fixed, PerUnit, Rule
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
@@ -183,18 +183,31 @@ def _first_truth(test: EngagementTest) -> Truth:
     return truth
 
 
+_DetailTests = list[tuple[str, Predicate]]
+
+
+def _detail_tests(pattern: Pattern) -> _DetailTests:
+    return [(t.detail, OPERATORS[t.operator].prepare(t.argument)) for t in pattern.details]
+
+
+def _passes(tests: _DetailTests, detail: Mapping[str, str]) -> bool:
+    for name, predicate in tests:
+        text = detail.get(name)
+        if not text or not predicate(text):
+            return False
+    return True
+
+
+def matcher(pattern: Pattern) -> Callable[[str, Mapping[str, str]], bool]:
+    """Whether an engagement of a kind, with folded details, is meant."""
+    kinds, tests = frozenset(pattern.kinds), _detail_tests(pattern)
+    return lambda kind, detail: kind in kinds and _passes(tests, detail)
+
+
 def ages_of(pattern: Pattern, within_days: float | None = None) -> Ages:
     """Ages in microseconds of the engagements that match, oldest first."""
-    kinds = frozenset(pattern.kinds)
-    tests = [(t.detail, OPERATORS[t.operator].prepare(t.argument)) for t in pattern.details]
+    kinds, tests = frozenset(pattern.kinds), _detail_tests(pattern)
     span = None if within_days is None else days_us(within_days)
-
-    def matches(detail: Mapping[str, str]) -> bool:
-        for name, predicate in tests:
-            text = detail.get(name)
-            if not text or not predicate(text):
-                return False
-        return True
 
     def ages(events: Events) -> Sequence[int]:
         found = events.of(kinds)
@@ -202,7 +215,9 @@ def ages_of(pattern: Pattern, within_days: float | None = None) -> Ages:
             return ()
         if tests:
             return [
-                age for _, age, detail in found if (span is None or age <= span) and matches(detail)
+                age
+                for _, age, detail in found
+                if (span is None or age <= span) and _passes(tests, detail)
             ]
         return [age for _, age, _ in found if span is None or age <= span]
 
@@ -214,14 +229,26 @@ def ages_of(pattern: Pattern, within_days: float | None = None) -> Ages:
 
 def rule_function(rule: Rule) -> Gives:
     """The rule as a function of values and events."""
-    gives = _ungated(rule)
+    gives, missing = ungated(rule), rule.missing
     if rule.when is None:
-        always_known = isinstance(rule.gives, Fixed | Each)
-        return gives if always_known else _assuming(gives, rule.missing)
-    return _gated(gives, rule.when, rule.missing)
+        if isinstance(rule.gives, Fixed | Each):
+            return gives
+        return lambda values, events: outcome(gives(values, events), TRUE, TRUE, missing)
+    truth = truth_of(rule.when)
+    possible = truth_of(rule.when, for_bounds=True) if asks_known(rule.when) else None
+
+    def given(values: Values, events: Events) -> Given:
+        holds = truth(values, events)
+        may_hold = holds if possible is None else possible(values, events)
+        if holds == FALSE and may_hold == FALSE:
+            return NOTHING
+        return outcome(gives(values, events), holds, may_hold, missing)
+
+    return given
 
 
-def _ungated(rule: Rule) -> Gives:
+def ungated(rule: Rule) -> Gives:
+    """What the rule gives where its condition holds; `known` False: `low` and `high` only."""
     match rule.gives:
         case Fixed(points):
             given = Given(points, points, points, True)
@@ -236,6 +263,27 @@ def _ungated(rule: Rule) -> Gives:
             return _each(rule.gives)
 
 
+def outcome(found: Given, holds: int, may_hold: int, missing: int | None) -> Given:
+    """What a rule gives, from what it would give if its condition held and from the condition.
+
+    `holds` is the condition's truth for the value, `may_hold` for the bounds.
+    """
+    if holds == FALSE and may_hold == FALSE:
+        return NOTHING
+    if holds == TRUE == may_hold and found.known:
+        return found
+    low, high = found.low, found.high
+    if may_hold == UNKNOWN:
+        low, high = min(0, low), max(0, high)
+    if missing is not None:  # where only part becomes known, it may be assumed
+        low, high = min(low, missing), max(high, missing)
+    if holds == FALSE:
+        return Given(0, low, high, True)
+    if holds == TRUE and found.known:
+        return found._replace(low=low, high=high)
+    return _unknown(low, high, missing)
+
+
 def _unknown(low: int, high: int, missing: int | None) -> Given:
     """An assumed value; a declared one may lie outside what the rule can give.
 
@@ -244,40 +292,6 @@ def _unknown(low: int, high: int, missing: int | None) -> Given:
     assumed = midpoint(low, high) if missing is None else missing
     low, high = min(low, assumed), max(high, assumed)
     return Given(assumed, low, high, low == high)
-
-
-def _assuming(gives: Gives, missing: int | None) -> Gives:
-    def given(values: Values, events: Events) -> Given:
-        found = gives(values, events)
-        return found if found.known else _unknown(found.low, found.high, missing)
-
-    return given
-
-
-def _gated(gives: Gives, when: Condition, missing: int | None) -> Gives:
-    truth = truth_of(when)
-    possible = truth_of(when, for_bounds=True) if asks_known(when) else None
-
-    def given(values: Values, events: Events) -> Given:
-        holds = truth(values, events)
-        may_hold = holds if possible is None else possible(values, events)
-        if holds == FALSE and may_hold == FALSE:
-            return NOTHING
-        found = gives(values, events)
-        if holds == TRUE == may_hold and found.known:
-            return found
-        low, high = found.low, found.high
-        if may_hold == UNKNOWN:
-            low, high = min(0, low), max(0, high)
-        if missing is not None:  # where only part becomes known, it may be assumed
-            low, high = min(low, missing), max(high, missing)
-        if holds == FALSE:
-            return Given(0, low, high, True)
-        if holds == TRUE and found.known:
-            return found._replace(low=low, high=high)
-        return _unknown(low, high, missing)
-
-    return given
 
 
 def _by_choice(by: ByChoice) -> Gives:

@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 MAX_RULES = 2_000
+MAX_DWELL_DAYS = 365
+MAX_CAPACITY = 1_000_000
 
 DEFAULT_RULES_TEXT = files("scoring").joinpath("default_rules.yaml").read_text(encoding="utf-8")
 
@@ -138,11 +140,15 @@ class _RuleSetReader(RuleReader):
         found = [self._band(key, child) for key, child in node.items()]
         bands = sorted((b for b in found if b is not None), key=lambda b: -b.threshold)
         if len(self.problems) == before:
-            if bands[-1].threshold != 0:
+            lowest = bands[-1]
+            if lowest.threshold != 0:
                 self.problem(
                     node,
                     "The lowest band starts 'from: 0', so that no score is left out.",
                 )
+            if lowest.capacity is not None:
+                message = f"The lowest band, {lowest.key}, takes all the rest: no 'capacity' here."
+                self.problem(_entry(node, lowest.key, "capacity"), message)
             for band, lower in pairwise(bands):
                 self._band_limits(node, band, lower)
         return tuple(bands) or DEFAULT_BANDS
@@ -150,7 +156,8 @@ class _RuleSetReader(RuleReader):
     def _band(self, key: str, node: Node) -> Band | None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", key):
             self.problem(node, "The name of a band is lower-case letters, digits and _.")
-        entries = self.mapping(node, ("label", "from", "leave_at"), "A band", ("from",))
+        keys = ("label", "from", "leave_at", "dwell_days", "capacity")
+        entries = self.mapping(node, keys, "A band", ("from",))
         if entries is None or "from" not in entries:
             return None
         threshold = self._milli(entries["from"], "'from'", 0, 100)
@@ -160,9 +167,26 @@ class _RuleSetReader(RuleReader):
             else None
         )
         label = self.text(entries["label"], "'label'", 40) if "label" in entries else None
+        dwell_days = (
+            self.number(entries["dwell_days"], "'dwell_days'", 0, MAX_DWELL_DAYS)
+            if "dwell_days" in entries
+            else None
+        )
+        capacity = self._capacity(entries["capacity"]) if "capacity" in entries else None
         if threshold is None:
             return None
-        return Band(key, label or key.replace("_", " ").capitalize(), threshold, leave_at)
+        label = label or key.replace("_", " ").capitalize()
+        return Band(key, label, threshold, leave_at, dwell_days, capacity)
+
+    def _capacity(self, node: Node) -> int | None:
+        if not isinstance(node.value, dict):
+            message = "'capacity' is a mapping such as '{per_week: 40}': new leads within 7 days."
+            self.problem(node, message)
+            return None
+        entries = self.mapping(node, ("per_week",), "'capacity'", ("per_week",))
+        if not entries:
+            return None
+        return self.whole(entries["per_week"], "'per_week'", 1, MAX_CAPACITY)
 
     def _band_limits(self, node: Node, band: Band, lower: Band) -> None:
         if band.threshold == lower.threshold:
@@ -170,7 +194,7 @@ class _RuleSetReader(RuleReader):
         leave_at = band.leave_at
         if leave_at is not None and not lower.threshold < leave_at <= band.threshold:
             message = f"'leave_at' of {band.key} is above the start of {lower.key}, up to its own."
-            self.problem(node, message)
+            self.problem(_entry(node, band.key, "leave_at"), message)
 
     def _milli(self, node: Node, what: str, low: float, high: float) -> int | None:
         return (
@@ -271,3 +295,10 @@ class _RuleSetReader(RuleReader):
             if item.text not in keys:
                 self.unknown(item, item.text, "band", keys)
         return NextStep(text, tuple(wanted), when) if text else None
+
+
+def _entry(node: Node, *keys: str) -> Node:
+    """The node found by going down these keys, which are there."""
+    for key in keys:
+        node = dict(node.items())[key]
+    return node

@@ -1,0 +1,151 @@
+"""Facts as cells: values between which no rule makes a difference share one small code.
+
+A text, choice, flag or list has a cell for each distinct value. Numbers and ages are cut at the
+limits that rules name. Whatever reads one fact is then asked once per cell, through the very
+function that scores one lead, and looked up for all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.columns import NEVER, Coded, Column, Columns, Dates, Floats, Integers, Numbers
+from scoring.compiling import Events
+from scoring.criteria import Condition, EngagementTest, FactTest, Silence, leaves
+from scoring.hits import Now
+from scoring.operators import Value, days_us
+from scoring.rule_set import ByRange, RuleSet
+
+NO_EVENTS = Events([], 0)
+_DAY_SECONDS = 86_400
+Cell = NDArray[Any]  # unsigned bytes, or 32-bit integers where there are more than 255
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of one fact: `values[0]` stands for unknown, the others for what is in them."""
+
+    values: Sequence[Value | None]
+    column: Column | None
+    cuts: NDArray[Any]  # ascending; of numbers and ages
+    fixed: Cell | None  # the cell of each lead, where time does not matter
+
+    def codes(self, low: int, high: int, now: Now) -> Cell:
+        """The cell of each of the leads `low` to `high` at `now`."""
+        if self.fixed is not None:
+            return self.fixed[low:high]
+        if not isinstance(self.column, Dates):
+            return np.zeros(high - low, np.uint8)  # nobody has this fact
+        at = self.column.at[low:high]
+        unknown = at == NEVER
+        age = now - np.where(unknown, 0, at)
+        found = _cut(self.cuts, _days(age) if self.column.growing else age)
+        found[unknown] = 0
+        return found
+
+
+def numbers(column: Column | None, low: int, high: int, now: Now) -> Floats:
+    """A number of the leads `low` to `high` at `now`; NaN where it is unknown."""
+    if isinstance(column, Numbers):
+        return column.values[low:high]
+    if isinstance(column, Dates) and column.growing:
+        at = column.at[low:high]
+        unknown = at == NEVER
+        return np.where(unknown, np.nan, _days(now - np.where(unknown, 0, at)))
+    return np.full(high - low, np.nan)
+
+
+def cells_of(columns: Columns, rule_set: RuleSet) -> dict[str, Cells]:
+    """The cells of every fact that the rule set reads."""
+    cuts = _cuts(rule_set)
+    return {
+        name: _cells(columns.facts.get(name), sorted(cuts.get(name, ())))
+        for name, _ in rule_set.fact_types
+    }
+
+
+def _cells(column: Column | None, cuts: Sequence[float]) -> Cells:
+    if column is None:
+        return Cells((None,), None, np.array([]), None)
+    if isinstance(column, Coded):
+        size = np.uint8 if len(column.values) < 255 else np.int32
+        return Cells((None, *column.values), column, np.array([]), column.codes.astype(size))
+    if isinstance(column, Dates) and not column.growing:
+        ages = np.array(cuts, np.int64)
+        whole = [int(cut) for cut in cuts]
+        middles = [(a + b) // 2 for a, b in pairwise(whole)]
+        return Cells(_representatives(whole, middles), column, ages, None)
+    limits = np.array(cuts, np.float64)
+    values = _representatives([float(c) for c in cuts], [(a + b) / 2 for a, b in pairwise(cuts)])
+    if isinstance(column, Dates):
+        return Cells(values, column, limits, None)
+    found = _cut(limits, column.values)
+    found[np.isnan(column.values)] = 0
+    return Cells(values, column, limits, found)
+
+
+def _representatives(cuts: Sequence[Any], between: Sequence[Any]) -> tuple[Value | None, ...]:
+    """None for unknown, then below all cuts, each cut and what follows it."""
+    if not cuts:
+        return (None, 0)
+    beyond = max(1, abs(cuts[-1]))
+    values = [None, cuts[0] - max(1, abs(cuts[0]))]
+    for cut, following in zip(cuts, [*between, cuts[-1] + beyond], strict=True):
+        values += [cut, following]
+    return tuple(values)
+
+
+def _cut(cuts: NDArray[Any], values: NDArray[Any]) -> Cell:
+    """1 below the first cut, 2 on it, 3 above it, and so on."""
+    found = np.searchsorted(cuts, values, "left") + np.searchsorted(cuts, values, "right")
+    found += 1
+    return found.astype(np.uint8 if 2 * len(cuts) + 1 < 256 else np.int32)
+
+
+def _days(age_us: Integers) -> Floats:
+    """Microseconds as days from 0, in the very steps of `scoring.facts`: through seconds."""
+    return np.maximum(0.0, age_us / 1_000_000 / _DAY_SECONDS)
+
+
+def _cuts(rule_set: RuleSet) -> Mapping[str, set[float]]:
+    """Every number at which some rule changes its answer, by fact."""
+    found: dict[str, set[float]] = {}
+    for condition in conditions_of(rule_set):
+        for test in leaves(condition):
+            if isinstance(test, FactTest):
+                found.setdefault(test.fact, set()).update(_limits(test))
+    for rule in rule_set.rules():
+        if isinstance(rule.gives, ByRange):
+            found.setdefault(rule.gives.fact, set()).update(start for start, _ in rule.gives.steps)
+    return found
+
+
+def _limits(test: FactTest) -> list[float]:
+    given = test.argument if isinstance(test.argument, tuple) else (test.argument,)
+    numbers = [n for n in given if isinstance(n, int | float) and not isinstance(n, bool)]
+    if test.type == "date":
+        return [0, *(days_us(days) for days in numbers)]
+    return numbers if test.type == "number" else []
+
+
+def conditions_of(rule_set: RuleSet) -> list[Condition]:
+    """Every condition of the rule set."""
+    found = [rule.when for rule in rule_set.rules()]
+    found += [step.when for step in rule_set.next_steps]
+    always = [s.when for s in rule_set.suppressions] + [d.when for d in rule_set.disqualifiers]
+    return [when for when in found if when is not None] + always
+
+
+def only_fact(condition: Condition) -> str | None:
+    """The one fact that the condition reads, if it reads one and no engagement."""
+    tests = leaves(condition)
+    if any(isinstance(test, EngagementTest | Silence) for test in tests):
+        return None
+    facts = {test.fact for test in tests if isinstance(test, FactTest)}
+    return facts.pop() if len(facts) == 1 else None
