@@ -5,16 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
-from typing import NamedTuple
 
 #: Off the grid on which halves fall, so that a sum that is a tie rounds alike everywhere.
 HALF = 0.5 - 1e-6
-
-
-def rounded(points: float) -> int:
-    """Whole milli-points: halves go toward zero, and so does what lies within 1e-6 above one."""
-    whole = math.floor(abs(points) + HALF)
-    return -whole if points < 0 else whole
 
 
 def midpoint(low: int, high: int) -> int:
@@ -72,34 +65,3 @@ def portion(points: int, shares: int) -> int:
     """`points` times thousandths, to the nearest milli-point; halves go toward zero."""
     whole = (abs(points) * shares + PER_MILLE // 2 - 1) // PER_MILLE
     return -whole if points < 0 else whole
-
-
-class Sum(NamedTuple):
-    """Points with their bounds."""
-
-    points: int
-    low: int
-    high: int
-
-    def clipped(self, low: int | None, high: int | None) -> Sum:
-        """All three within a limit: bounds of the whole are the limited bounds of the parts."""
-        return Sum(*(clip(number, low, high) for number in self))
-
-
-class Total:
-    """A running sum of points and bounds."""
-
-    __slots__ = ("high", "low", "points")
-
-    def __init__(self) -> None:
-        self.points = self.low = self.high = 0
-
-    def add(self, points: int, low: int, high: int) -> None:
-        """Add one part."""
-        self.points += points
-        self.low += low
-        self.high += high
-
-    def clipped(self, low: int | None, high: int | None) -> Sum:
-        """The sum within a limit."""
-        return Sum(self.points, self.low, self.high).clipped(low, high)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.columns import NEVER, Coded, Column, Columns, Dates, Floats, Integers, Numbers
-from scoring.compiling import Events
 from scoring.criteria import Condition, EngagementTest, FactTest, Silence, leaves
+from scoring.events import Events, Watch
 from scoring.hits import Now
 from scoring.operators import Value, days_us
-from scoring.rule_set import ByRange, RuleSet
+from scoring.rule_set import ByChoice, ByRange, Each, PerUnit, Rule, RuleSet
 
-NO_EVENTS = Events([], 0)
+NO_EVENTS = Events([], 0, Watch(()))
 _DAY_SECONDS = 86_400
 Cell = NDArray[Any]  # unsigned bytes, or 32-bit integers where there are more than 255
 
@@ -63,7 +63,7 @@ def numbers(column: Column | None, low: int, high: int, now: Now) -> Floats:
 
 def cells_of(columns: Columns, rule_set: RuleSet) -> dict[str, Cells]:
     """The cells of every fact that the rule set reads."""
-    cuts = _cuts(rule_set)
+    cuts = cuts_of(rule_set)
     return {
         name: _cells(columns.facts.get(name), sorted(cuts.get(name, ())))
         for name, _ in rule_set.fact_types
@@ -78,11 +78,9 @@ def _cells(column: Column | None, cuts: Sequence[float]) -> Cells:
         return Cells((None, *column.values), column, np.array([]), column.codes.astype(size))
     if isinstance(column, Dates) and not column.growing:
         ages = np.array(cuts, np.int64)
-        whole = [int(cut) for cut in cuts]
-        middles = [(a + b) // 2 for a, b in pairwise(whole)]
-        return Cells(_representatives(whole, middles), column, ages, None)
+        return Cells(representatives(cuts), column, ages, None)
     limits = np.array(cuts, np.float64)
-    values = _representatives([float(c) for c in cuts], [(a + b) / 2 for a, b in pairwise(cuts)])
+    values = representatives(cuts)
     if isinstance(column, Dates):
         return Cells(values, column, limits, None)
     found = _cut(limits, column.values)
@@ -90,14 +88,13 @@ def _cells(column: Column | None, cuts: Sequence[float]) -> Cells:
     return Cells(values, column, limits, found)
 
 
-def _representatives(cuts: Sequence[Any], between: Sequence[Any]) -> tuple[Value | None, ...]:
-    """None for unknown, then below all cuts, each cut and what follows it."""
+def representatives(cuts: Sequence[float]) -> tuple[Value | None, ...]:
+    """None for unknown, then a number below all cuts, each cut and one that follows it."""
     if not cuts:
         return (None, 0)
-    beyond = max(1, abs(cuts[-1]))
-    values = [None, cuts[0] - max(1, abs(cuts[0]))]
-    for cut, following in zip(cuts, [*between, cuts[-1] + beyond], strict=True):
-        values += [cut, following]
+    values: list[Value | None] = [None, cuts[0] - max(1, abs(cuts[0]))]
+    for cut, following in pairwise([*cuts, cuts[-1] + 2 * max(1, abs(cuts[-1]))]):
+        values += [cut, (cut + following) / 2]
     return tuple(values)
 
 
@@ -113,10 +110,10 @@ def _days(age_us: Integers) -> Floats:
     return np.maximum(0.0, age_us / 1_000_000 / _DAY_SECONDS)
 
 
-def _cuts(rule_set: RuleSet) -> Mapping[str, set[float]]:
+def cuts_of(rule_set: RuleSet) -> Mapping[str, set[float]]:
     """Every number at which some rule changes its answer, by fact."""
     found: dict[str, set[float]] = {}
-    for condition in conditions_of(rule_set):
+    for condition in rule_set.conditions():
         for test in leaves(condition):
             if isinstance(test, FactTest):
                 found.setdefault(test.fact, set()).update(_limits(test))
@@ -134,12 +131,15 @@ def _limits(test: FactTest) -> list[float]:
     return numbers if test.type == "number" else []
 
 
-def conditions_of(rule_set: RuleSet) -> list[Condition]:
-    """Every condition of the rule set."""
-    found = [rule.when for rule in rule_set.rules()]
-    found += [step.when for step in rule_set.next_steps]
-    always = [s.when for s in rule_set.suppressions] + [d.when for d in rule_set.disqualifiers]
-    return [when for when in found if when is not None] + always
+def table_fact(rule: Rule) -> str | None:
+    """The one fact that decides what the rule gives, if there is one and nothing else does."""
+    facts = set()
+    if rule.when is not None:
+        facts.add(only_fact(rule.when))
+    if isinstance(rule.gives, ByChoice | ByRange):
+        facts.add(rule.gives.fact)
+    single = len(facts) == 1 and not isinstance(rule.gives, Each | PerUnit)
+    return facts.pop() if single else None
 
 
 def only_fact(condition: Condition) -> str | None:

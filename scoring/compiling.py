@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from scoring.arithmetic import clip, decayed, midpoint, stepped
 from scoring.criteria import (
-    DETAILS,
     All,
     Any_,
     Condition,
@@ -24,46 +23,12 @@ from scoring.criteria import (
     Silence,
     leaves,
 )
-from scoring.inputs import Timed
-from scoring.operators import OPERATORS, Predicate, Value, days_us, fold
+from scoring.events import Events, pattern_key
+from scoring.operators import OPERATORS, Value, days_us
 from scoring.rule_set import ByChoice, ByRange, Each, Fixed, PerUnit, Rule
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 Values = Mapping[str, Value]
-_READ = frozenset(DETAILS)
-
-
-class Occurrence(NamedTuple):
-    """One engagement as rules see it."""
-
-    kind: str
-    age_us: int
-    detail: Mapping[str, str]  # folded
-
-
-class Events:
-    """A lead's engagements up to `now`, oldest first."""
-
-    __slots__ = ("_found", "all")
-
-    def __init__(self, ordered: Sequence[Timed], now_us: int) -> None:
-        self.all = [
-            Occurrence(
-                e.kind,
-                now_us - at,
-                {k: fold(v) for k, v in e.detail.items() if k in _READ},
-            )
-            for at, _, e in ordered
-            if at <= now_us
-        ]
-        self._found: dict[frozenset[str], list[Occurrence]] = {}
-
-    def of(self, kinds: frozenset[str]) -> list[Occurrence]:
-        """Those of the given kinds."""
-        found = self._found.get(kinds)
-        if found is None:
-            found = self._found[kinds] = [e for e in self.all if e.kind in kinds]
-        return found
 
 
 class Given(NamedTuple):
@@ -94,10 +59,13 @@ def truth_of(condition: Condition, *, for_bounds: bool = False) -> Truth:
         case EngagementTest():
             return _engagement_truth(condition)
         case Silence():
-            kinds, span = frozenset(condition.kinds), days_us(condition.days)
-            return lambda values, events: (
-                FALSE if any(e.age_us <= span for e in events.of(kinds)) else TRUE
-            )
+            key, span = pattern_key(Pattern(condition.kinds)), days_us(condition.days)
+
+            def silent(values: Values, events: Events) -> int:
+                found = events.ages(key)
+                return FALSE if found and found[-1] <= span else TRUE
+
+            return silent
         case Not():
             part = truth_of(condition.part, for_bounds=for_bounds)
             return lambda values, events: TRUE - part(values, events)
@@ -183,43 +151,16 @@ def _first_truth(test: EngagementTest) -> Truth:
     return truth
 
 
-_DetailTests = list[tuple[str, Predicate]]
-
-
-def _detail_tests(pattern: Pattern) -> _DetailTests:
-    return [(t.detail, OPERATORS[t.operator].prepare(t.argument)) for t in pattern.details]
-
-
-def _passes(tests: _DetailTests, detail: Mapping[str, str]) -> bool:
-    for name, predicate in tests:
-        text = detail.get(name)
-        if not text or not predicate(text):
-            return False
-    return True
-
-
-def matcher(pattern: Pattern) -> Callable[[str, Mapping[str, str]], bool]:
-    """Whether an engagement of a kind, with folded details, is meant."""
-    kinds, tests = frozenset(pattern.kinds), _detail_tests(pattern)
-    return lambda kind, detail: kind in kinds and _passes(tests, detail)
-
-
 def ages_of(pattern: Pattern, within_days: float | None = None) -> Ages:
     """Ages in microseconds of the engagements that match, oldest first."""
-    kinds, tests = frozenset(pattern.kinds), _detail_tests(pattern)
-    span = None if within_days is None else days_us(within_days)
+    key = pattern_key(pattern)
+    if within_days is None:
+        return lambda events: events.ages(key)
+    span = days_us(within_days)
 
     def ages(events: Events) -> Sequence[int]:
-        found = events.of(kinds)
-        if not found:
-            return ()
-        if tests:
-            return [
-                age
-                for _, age, detail in found
-                if (span is None or age <= span) and _passes(tests, detail)
-            ]
-        return [age for _, age, _ in found if span is None or age <= span]
+        found = events.ages(key)
+        return found if not found or found[0] <= span else [age for age in found if age <= span]
 
     return ages
 

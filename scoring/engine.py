@@ -7,24 +7,12 @@ decayed sums everything is whole milli-points, so contributions add up exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from scoring.arithmetic import Sum, Total
-from scoring.bands import band_after
-from scoring.compiling import (
-    FALSE,
-    TRUE,
-    Events,
-    Given,
-    Gives,
-    Truth,
-    Values,
-    rule_function,
-    truth_of,
-)
-from scoring.criteria import Condition
+from scoring.compiling import TRUE, Given, truth_of
+from scoring.events import Events
 from scoring.explain import (
     limit_label,
     times_label,
@@ -41,18 +29,9 @@ from scoring.inputs import (
     microseconds,
 )
 from scoring.leads import Engagement, utc
-from scoring.operators import READERS, Value
-from scoring.rule_set import (
-    ByChoice,
-    ByRange,
-    Dimension,
-    Disqualifier,
-    Group,
-    PerUnit,
-    Rule,
-    RuleSet,
-)
-from scoring.scores import DIMENSIONS, MILLI, Contribution, Facts, Score
+from scoring.rule_set import ByChoice, ByRange, PerUnit, Rule, RuleSet
+from scoring.scores import DIMENSIONS, Contribution, Facts, Score
+from scoring.tally import Tallier, Tally
 from scoring.timing import Timing
 
 __all__ = [
@@ -66,7 +45,6 @@ __all__ = [
 
 #: Changes when the same inputs could give another score; written into every score.
 ENGINE_VERSION = "2"
-TOP = 100 * MILLI
 
 
 def compile_rule_set(rule_set: RuleSet) -> Scorer:
@@ -86,32 +64,26 @@ def replay(
     return compile_rule_set(rule_set).score(facts, engagements, now, previous_band=previous_band)
 
 
-class _Condition:
-    """A condition with its truth for the value and for the bounds."""
-
-    __slots__ = ("possible", "truth")
-
-    def __init__(self, condition: Condition) -> None:
-        self.truth: Truth = truth_of(condition)
-        self.possible: Truth = truth_of(condition, for_bounds=True)
-
-
 class Scorer:
     """A compiled rule set. It keeps no state between leads and is safe to share."""
 
     def __init__(self, rule_set: RuleSet) -> None:
         self.rule_set = rule_set
-        self._readers = [(name, READERS[kind]) for name, kind in rule_set.fact_types]
-        self._dimensions: list[tuple[Dimension, list[tuple[Group, list[tuple[Rule, Gives]]]]]] = [
-            (d, [(g, [(r, rule_function(r)) for r in g.rules]) for g in d.groups])
-            for d in rule_set.dimensions
-        ]
-        self._suppressions = [(s, _Condition(s.when)) for s in rule_set.suppressions]
-        self._disqualifiers = [(d, _Condition(d.when)) for d in rule_set.disqualifiers]
+        self._tallier = Tallier(rule_set)
         self._next_steps = [
             (step, truth_of(step.when) if step.when else None) for step in rule_set.next_steps
         ]
-        self._timing = Timing(rule_set)
+        self._timing = Timing(rule_set, self._tallier.watch)
+
+    def tally(
+        self,
+        facts: Facts,
+        engagements: Sequence[Engagement],
+        now: datetime,
+        previous_band: str | None = None,
+    ) -> Tally:
+        """The numbers of `score` without its words: value, bounds, band, what each rule gives."""
+        return self._tallier.tally(facts, in_order(engagements), utc(now), previous_band)
 
     def score(
         self,
@@ -126,43 +98,30 @@ class Scorer:
         no band and value 0, and says why. Raises ValueError for a naive time.
         """
         moment = utc(now)
-        values = self._values(facts, moment)
         ordered = in_order(engagements)
-        events = Events(ordered, microseconds(moment))
-        for suppression, condition in self._suppressions:
-            if condition.truth(values, events) == TRUE:
-                return self._suppressed(suppression.reason, facts, ordered, moment)
-        rows: list[Contribution] = []
+        tally = self._tallier.tally(facts, ordered, moment, previous_band)
+        rows = () if tally.suppressed else tuple(self._contributions(tally, facts))
+        why = tally.suppressed.reason if tally.suppressed else ""
         dimensions = dict.fromkeys(DIMENSIONS, 0)
-        total = Total()
-        for dimension, groups in self._dimensions:
-            part = self._dimension(dimension, groups, values, events, facts, rows)
-            dimensions[dimension.id] = part.points
-            total.add(*part)
-        scale = total.clipped(0, TOP)
-        if scale.points != total.points:
-            rows.append(_limit("score", "", "", "the scale", scale.points, total.points))
-        final, reason = self._disqualify(scale, values, events, rows)
-        band = band_after(self.rule_set.bands, previous_band, final.points)
+        for dimension, points in zip(self.rule_set.dimensions, tally.dimensions, strict=False):
+            dimensions[dimension.id] = points
         return Score(
-            value=final.points,
-            low=final.low,
-            high=final.high,
-            band=band,
-            band_certain=all(
-                band_after(self.rule_set.bands, previous_band, bound) == band
-                for bound in (final.low, final.high)
-            ),
+            value=tally.value,
+            low=tally.low,
+            high=tally.high,
+            band=tally.band,
+            band_certain=tally.band_certain,
             dimensions=dimensions,
-            contributions=tuple(rows),
+            contributions=rows,
             scoring_mode="rules" if all(row.known for row in rows) else "fallback",
             rule_set_hash=self.rule_set.hash,
             engine_version=ENGINE_VERSION,
             now=moment,
-            disqualified=reason,
+            suppressed=why,
+            disqualified=tally.disqualified.reason if tally.disqualified else "",
             inputs_hash=inputs_hash(facts, ordered),
-            next_step=self._next_step(band, values, events),
-            reasons=top_reasons(rows),
+            next_step=self._next_step(tally.band, facts, ordered, moment) if not why else "",
+            reasons=(f"Not scored: {why}",) if why else top_reasons(rows),
         )
 
     def decays(
@@ -178,118 +137,52 @@ class Scorer:
         Without `facts`, conditions on dates and on `age_days` count as pending.
         """
         moment = utc(now)
-        values = None if facts is None else self._values(facts, moment)
+        values = None if facts is None else self._tallier.values(facts, moment)
         return self._timing.pending(
             values, in_order(engagements), microseconds(moment), bool(score.suppressed)
         )
 
-    def _values(self, facts: Facts, now: datetime) -> dict[str, Value]:
-        values: dict[str, Value] = {}
-        for name, read in self._readers:
-            fact = facts.get(name)
-            if fact is not None:
-                value = read(fact.value, now)
-                if value is not None:
-                    values[name] = value
-        return values
-
-    def _dimension(
-        self,
-        dimension: Dimension,
-        groups: list[tuple[Group, list[tuple[Rule, Gives]]]],
-        values: Values,
-        events: Events,
-        facts: Facts,
-        rows: list[Contribution],
-    ) -> Sum:
-        total = Total()
-        for group, rules in groups:
-            points = low = high = 0
-            for rule, gives in rules:
-                given = gives(values, events)
-                points += given.points
-                low += given.low
-                high += given.high
-                if given.points or not given.known:
-                    rows.append(_row(rule, dimension.id, group.id, given, facts))
-            part = Sum(points, low, high).clipped(group.low, group.high)
-            if part.points != points:
-                label = group.label
-                rows.append(_limit(group.id, dimension.id, group.id, label, part.points, points))
-            total.add(*part)
-        result = total.clipped(dimension.low, dimension.high)
-        if result.points != total.points:
-            rows.append(
-                _limit(
-                    dimension.id,
-                    dimension.id,
-                    "",
-                    dimension.id,
-                    result.points,
-                    total.points,
-                )
+    def _contributions(self, tally: Tally, facts: Facts) -> Iterator[Contribution]:
+        """Every rule that gave or assumed something, and what each limit took, in order."""
+        givens, taken = iter(tally.givens), iter(tally.taken)
+        total = 0
+        for dimension, after in zip(self.rule_set.dimensions, tally.dimensions, strict=True):
+            inside = 0
+            for group in dimension.groups:
+                before = 0
+                for rule, given in zip(group.rules, givens, strict=False):
+                    before += given.points
+                    if given.points or not given.known:
+                        yield _row(rule, dimension.id, group.id, given, facts)
+                inside += before + (change := next(taken))
+                if change:
+                    yield _limit(
+                        group.id, dimension.id, group.id, group.label, before + change, before
+                    )
+            if change := next(taken):
+                yield _limit(dimension.id, dimension.id, "", dimension.id, after, after - change)
+            total += after
+        scale = total + next(taken)
+        if scale != total:
+            yield _limit("score", "", "", "the scale", scale, total)
+        if tally.disqualified and tally.value < scale:
+            entry = tally.disqualified
+            label = f"{entry.reason}: {limit_label('the score', entry.at_most)}"
+            yield Contribution(
+                f"disqualifier:{entry.id}", "limit", "", "", tally.value - scale, label
             )
-        return result
 
-    def _disqualify(
-        self, scale: Sum, values: Values, events: Events, rows: list[Contribution]
-    ) -> tuple[Sum, str]:
-        points, low, high = scale
-        lowest: Disqualifier | None = None
-        for disqualifier, condition in self._disqualifiers:
-            cap = disqualifier.at_most
-            possible = condition.possible(values, events)
-            if condition.truth(values, events) == TRUE:
-                if lowest is None or cap < lowest.at_most:
-                    lowest = disqualifier
-                points = min(points, cap)
-            if possible == TRUE:
-                high = min(high, cap)
-            if possible != FALSE:
-                low = min(low, cap)
-        if lowest is None:
-            return Sum(points, low, high), ""
-        if points < scale.points:
-            label = f"{lowest.reason}: {limit_label('the score', lowest.at_most)}"
-            rows.append(
-                Contribution(
-                    f"disqualifier:{lowest.id}",
-                    "limit",
-                    "",
-                    "",
-                    points - scale.points,
-                    label,
-                )
-            )
-        return Sum(points, low, high), lowest.reason
-
-    def _next_step(self, band: str, values: Values, events: Events) -> str:
+    def _next_step(self, band: str, facts: Facts, ordered: Sequence[Timed], now: datetime) -> str:
+        if not self._next_steps:
+            return ""
+        values = self._tallier.values(facts, now)
+        events = Events(ordered, microseconds(now), self._tallier.watch)
         for step, truth in self._next_steps:
             if (not step.bands or band in step.bands) and (
                 truth is None or truth(values, events) == TRUE
             ):
                 return step.text
         return ""
-
-    def _suppressed(
-        self, reason: str, facts: Facts, ordered: Sequence[Timed], now: datetime
-    ) -> Score:
-        return Score(
-            value=0,
-            low=0,
-            high=0,
-            band="",
-            band_certain=False,
-            dimensions=dict.fromkeys(DIMENSIONS, 0),
-            contributions=(),
-            scoring_mode="rules",
-            rule_set_hash=self.rule_set.hash,
-            engine_version=ENGINE_VERSION,
-            now=now,
-            suppressed=reason,
-            inputs_hash=inputs_hash(facts, ordered),
-            reasons=(f"Not scored: {reason}",),
-        )
 
 
 #: Rows whose words do not depend on engagements recur from lead to lead; they never change.

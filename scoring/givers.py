@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.cells import NO_EVENTS, Cells, numbers, only_fact
+from scoring.cells import NO_EVENTS, Cells, numbers, table_fact
 from scoring.columns import Columns, Small
 from scoring.compiling import (
     FALSE,
@@ -32,13 +32,8 @@ Giver = Callable[[Block], Rows]
 
 def table_of(rule: Rule, cells: Mapping[str, Cells]) -> tuple[str, NDArray[np.int32] | None]:
     """The fact and a row for each of its cells, for a rule that reads one fact and nothing else."""
-    facts = set()
-    if rule.when is not None:
-        facts.add(only_fact(rule.when))
-    if isinstance(rule.gives, ByChoice | ByRange):
-        facts.add(rule.gives.fact)
-    fact = facts.pop() if len(facts) == 1 else None
-    if fact is None or isinstance(rule.gives, Each | PerUnit):
+    fact = table_fact(rule)
+    if fact is None:
         return "", None
     gives = rule_function(rule)
     found = [gives({} if v is None else {fact: v}, NO_EVENTS) for v in cells[fact].values]

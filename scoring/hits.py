@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from scoring.arithmetic import GUARD, HALF, PER_MILLE, RELATIVE_GUARD, decayed
 from scoring.columns import Floats, Integers, Log
-from scoring.compiling import matcher
 from scoring.criteria import Pattern
+from scoring.events import matcher
 from scoring.operators import days_us
 from scoring.rule_set import Each, Step
 

@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.bands import Band, band_after
-from scoring.cells import cells_of, conditions_of
+from scoring.cells import cells_of
 from scoring.columns import Columns
 from scoring.compiling import FALSE, TRUE
+from scoring.events import patterns_of
 from scoring.givers import Giver, Rows, giver, table_of
 from scoring.hits import Now, find_hits
 from scoring.inputs import microseconds
 from scoring.rule_set import Dimension, Group, RuleSet
 from scoring.scores import DIMENSIONS, MILLI
-from scoring.truths import Block, patterns_of, truths_of
+from scoring.truths import Block, truths_of
 
 BLOCK = 16_384
 THREADS = 2
@@ -78,8 +79,7 @@ class ColumnScorer:
     def __init__(self, rule_set: RuleSet, columns: Columns) -> None:
         self.rule_set, self.columns = rule_set, columns
         self._cells = cells_of(columns, rule_set)
-        patterns = patterns_of(rule_set, conditions_of(rule_set))
-        self._hits = {pattern: find_hits(columns.log, pattern) for pattern in patterns}
+        self._hits = {p: find_hits(columns.log, p) for p in patterns_of(rule_set)}
         self._dimensions = [
             (d, [self._group(group) for group in d.groups]) for d in rule_set.dimensions
         ]

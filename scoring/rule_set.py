@@ -141,6 +141,12 @@ class RuleSet:
     document: str  # canonical text: JSON, keys sorted; parses to this same rule set
     hash: str  # sha256 of `document`
 
+    def conditions(self) -> list[Condition]:
+        """Every condition in it."""
+        some = [rule.when for rule in self.rules()] + [step.when for step in self.next_steps]
+        always = [s.when for s in self.suppressions] + [d.when for d in self.disqualifiers]
+        return [when for when in some if when is not None] + always
+
     def rules(self) -> tuple[Rule, ...]:
         """All rules in order."""
         return tuple(r for d in self.dimensions for g in d.groups for r in g.rules)

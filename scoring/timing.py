@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from scoring.compiling import Events, ages_of, counted_ages, faded
-from scoring.criteria import Condition, EngagementTest, FactTest, Silence, leaves
+from scoring.compiling import ages_of, counted_ages, faded
+from scoring.criteria import Condition, EngagementTest, FactTest, Pattern, Silence, leaves
+from scoring.events import Events, Watch
 from scoring.inputs import GROWING_FACTS, Timed
 from scoring.operators import Value, days_us
 from scoring.rule_set import ByRange, Each, PerUnit, RuleSet
@@ -17,7 +18,8 @@ _Check = Callable[[_Values, Events], bool]
 class Timing:
     """The time-dependent parts of a rule set, each with the question whether it is still moving."""
 
-    def __init__(self, rule_set: RuleSet) -> None:
+    def __init__(self, rule_set: RuleSet, watch: Watch) -> None:
+        self._watch = watch
         self._suppressions = _checks([s.when for s in rule_set.suppressions])
         conditions = [rule.when for rule in rule_set.rules() if rule.when is not None]
         conditions += [d.when for d in rule_set.disqualifiers]
@@ -45,7 +47,7 @@ class Timing:
         """True when something can still move; `values` None = facts unknown to the caller."""
         if any(at > now_us and e.kind in self._kinds for at, _, e in ordered):
             return True
-        events = Events(ordered, now_us)
+        events = Events(ordered, now_us, self._watch)
         checks = self._suppressions if suppressed else self._suppressions + self._checks
         return any(check(values, events) for check in checks)
 
@@ -61,8 +63,8 @@ def _checks(conditions: Sequence[Condition]) -> list[_Check]:
 
 def _leaf_check(leaf: FactTest | EngagementTest | Silence) -> _Check | None:
     if isinstance(leaf, Silence):
-        kinds, span = frozenset(leaf.kinds), days_us(leaf.days)
-        return lambda values, events: any(e.age_us <= span for e in events.of(kinds))
+        recent = ages_of(Pattern(leaf.kinds), leaf.days)
+        return lambda values, events: bool(recent(events))
     if isinstance(leaf, EngagementTest):
         if leaf.within_days is None:
             return None

@@ -9,9 +9,8 @@ import numpy as np
 from scoring.cells import NO_EVENTS, Cell, Cells, only_fact
 from scoring.columns import Small
 from scoring.compiling import TRUE, truth_of
-from scoring.criteria import All, Any_, Condition, EngagementTest, Not, Pattern, Silence, leaves
+from scoring.criteria import All, Any_, Condition, EngagementTest, Not, Pattern, Silence
 from scoring.hits import Hits, Now, counts, first_within
-from scoring.rule_set import Each, RuleSet
 
 
 class Block:
@@ -70,18 +69,6 @@ def truths_of(
         case Any_(parts):
             return _joined(np.maximum, [truths_of(p, cells, for_bounds=for_bounds) for p in parts])
     raise TypeError(f"no way to test {condition!r} for many leads")
-
-
-def patterns_of(rule_set: RuleSet, conditions: list[Condition]) -> set[Pattern]:
-    """Every pattern of engagements that the rule set looks for."""
-    found = {rule.gives.pattern for rule in rule_set.rules() if isinstance(rule.gives, Each)}
-    for condition in conditions:
-        for test in leaves(condition):
-            if isinstance(test, EngagementTest):
-                found.add(test.pattern)
-            elif isinstance(test, Silence):
-                found.add(Pattern(test.kinds))
-    return found
 
 
 def _looked_up(fact: str, condition: Condition, cells: Cells, for_bounds: bool) -> Truths:
