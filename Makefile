@@ -37,7 +37,7 @@ screenshots: install  ## Take pictures of every screen into docs/images
 
 lock:  ## Write requirements.lock anew from pyproject.toml (needs uv)
 	@uv lock --quiet
-	@uv export --quiet --no-header --no-annotate --no-emit-project --all-groups \
+	@uv export --quiet --no-header --no-annotate --no-emit-project --group dev \
 		--output-file requirements.lock
 
 clean:  ## Forget the environment and the local data

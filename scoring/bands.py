@@ -72,9 +72,12 @@ def next_band(
     fitting = _fitting(ordered, held, value, moved, full)
     if state is None or held is None:
         return BandState(fitting.key, now)
-    falls = ordered.index(fitting) > ordered.index(held)
-    if fitting is held or (_dwells(held, state, now) and not (falls and disqualified)):
+    if fitting is held:
         return state
+    if _dwells(held, state, now):
+        falls = ordered.index(fitting) > ordered.index(held)
+        if not (falls and disqualified):
+            return state
     return BandState(fitting.key, now)
 
 

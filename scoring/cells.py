@@ -61,13 +61,18 @@ def numbers(column: Column | None, low: int, high: int, now: Now) -> Floats:
     return np.full(high - low, np.nan)
 
 
-def cells_of(columns: Columns, rule_set: RuleSet) -> dict[str, Cells]:
-    """The cells of every fact that the rule set reads."""
+def cells_of(
+    columns: Columns, rule_set: RuleSet, known: Mapping[str, Cells] | None = None
+) -> dict[str, Cells]:
+    """The cells of every fact that the rule set reads; those that are `known` already are kept."""
     cuts = cuts_of(rule_set)
-    return {
-        name: _cells(columns.facts.get(name), sorted(cuts.get(name, ())))
-        for name, _ in rule_set.fact_types
-    }
+    found = {}
+    for name, _ in rule_set.fact_types:
+        wanted, before = sorted(cuts.get(name, ())), (known or {}).get(name)
+        if before is None or before.cuts.tolist() != wanted:
+            before = _cells(columns.facts.get(name), wanted)
+        found[name] = before
+    return found
 
 
 def _cells(column: Column | None, cuts: Sequence[float]) -> Cells:

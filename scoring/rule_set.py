@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scoring.bands import Band
-from scoring.criteria import Condition, Pattern
+from scoring.criteria import Condition, Pattern, facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,12 @@ class Rule:
     gives: Fixed | Each | ByChoice | ByRange | PerUnit
     when: Condition | None = None
     missing: int | None = None  # assumed while a fact is unknown; None = neutral midpoint
+
+    def facts(self) -> frozenset[str]:
+        """Names of all facts that the rule reads."""
+        read = frozenset() if self.when is None else facts_of(self.when)
+        own = isinstance(self.gives, ByChoice | ByRange | PerUnit)
+        return read | {self.gives.fact} if own else read  # type: ignore[union-attr]  # these have
 
 
 @dataclass(frozen=True, slots=True)

