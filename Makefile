@@ -35,10 +35,13 @@ quality: install  ## Measure the score on public data (see docs/quality.md)
 screenshots: install  ## Take pictures of every screen into docs/images
 	@$(BIN)/python docs/take_screenshots.py
 
-lock:  ## Write requirements.lock anew from pyproject.toml (needs uv)
+lock:  ## Write the lock files anew from pyproject.toml and benchmarks/requirements.in (needs uv)
 	@uv lock --quiet
 	@uv export --quiet --no-header --no-annotate --no-emit-project --group dev \
 		--output-file requirements.lock
+	@uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --no-emit-package numpy \
+		benchmarks/requirements.in --output-file benchmarks/requirements.lock
 
 clean:  ## Forget the environment and the local data
 	@rm -rf .venv .tools var
