@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from scoring.criteria import DETAILS
 from scoring.inputs import GROWING_FACTS, in_order, microseconds
-from scoring.leads import Engagement, utc
-from scoring.operators import READERS, Value, fold
+from scoring.leads import Engagement, FieldValue
+from scoring.operators import READERS, Value, fold, moment_of
 from scoring.scores import Fact, Facts
 
 Integers = NDArray[np.int64]
@@ -91,7 +91,7 @@ def _column(name: str, kind: str, found: Sequence[Fact | None]) -> Column:
     """One fact of all leads; a value of another type than the fact's counts as unknown."""
     grows = name in GROWING_FACTS and all(fact.at for fact in found if fact)
     if kind == "date" or grows:
-        moments = [fact and (fact.at if grows else fact.value) for fact in found]
+        moments = [None if f is None else f.at if grows else f.value for f in found]
         return Dates(np.array([_moment(moment) for moment in moments], np.int64), grows)
     read = READERS[kind]
     values = [None if fact is None else read(fact.value, _UNUSED) for fact in found]
@@ -102,10 +102,9 @@ def _column(name: str, kind: str, found: Sequence[Fact | None]) -> Column:
     return Coded(np.array(codes, np.int32), tuple(positions))
 
 
-def _moment(value: object) -> int:
-    if isinstance(value, datetime) and value.tzinfo:
-        return microseconds(utc(value))
-    return int(NEVER)
+def _moment(value: FieldValue | None) -> int:
+    moment = None if value is None else moment_of(value)
+    return int(NEVER) if moment is None else microseconds(moment)
 
 
 def _log(engagements: Sequence[Sequence[Engagement]]) -> Log:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scoring.contradictions import excluding, never_silent
 from scoring.criteria import (
     DETAILS,
     All,
@@ -17,8 +18,9 @@ from scoring.criteria import (
 )
 from scoring.documents import Node, listed
 from scoring.leads import ENGAGEMENT_KINDS, PASSIVE_KINDS
-from scoring.operators import DETAIL_OPERATORS, FACT_TYPES, OPERATORS
+from scoring.operators import DETAIL_OPERATORS, FACT_TYPES, OPERATORS, Argument
 from scoring.reading import Reader
+from scoring.rule_keys import COUNT_KEYS, ENGAGEMENT_KEYS, MAX_COUNT, OCCURRENCES, SILENCE_KEYS
 
 
 class ConditionReader(Reader):
@@ -44,6 +46,8 @@ class ConditionReader(Reader):
                 parts.append(self._silence(child))
             else:
                 parts.append(self._fact(child, key))
+        if never_silent([part for part in parts if part is not None]):
+            self.problem(node, "'engagement' and 'silence' exclude each other.")
         return _joined(parts)
 
     def _nested(self, node: Node, key: str) -> Condition | None:
@@ -108,11 +112,12 @@ class ConditionReader(Reader):
         return None if argument is None else FactTest(name, spec.type, operator, argument)
 
     def _contradiction(self, node: Node, parts: list[Condition | None]) -> None:
-        """at_least above at_most on one fact: no lead could ever pass."""
-        limits = {p.operator: p.argument for p in parts if isinstance(p, FactTest)}
-        low, high = limits.get("at_least"), limits.get("at_most")
-        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-            self.problem(node, f"at_least {low} and at_most {high} exclude each other.")
+        """Tests of one fact that no lead could ever pass together."""
+        clash = excluding([part for part in parts if isinstance(part, FactTest)])
+        if clash:
+            asked = [f"{test.operator} {_shown(test.argument)}" for test in clash]
+            message = f"{', '.join(asked[:-1])} and {asked[-1]} exclude each other."
+            self.problem(node, message)
 
     # -- engagements ---------------------------------------------------------------------------
 
@@ -159,7 +164,7 @@ class ConditionReader(Reader):
         return tests or None
 
     def _engagement(self, node: Node) -> EngagementTest | None:
-        pattern = self.pattern(node, ("count", "within_days", "occurrence"))
+        pattern = self.pattern(node, ENGAGEMENT_KEYS)
         entries = dict(node.items())
         before = len(self.problems)
         least, most = self._count(entries["count"]) if "count" in entries else (1, None)
@@ -175,16 +180,15 @@ class ConditionReader(Reader):
 
     def occurrence(self, node: Node) -> str | None:
         """`first` or `last`."""
-        if node.value not in ("first", "last"):
-            self.unknown(node, node.text, "occurrence", ["first", "last"])
+        if node.value not in OCCURRENCES:
+            self.unknown(node, node.text, "occurrence", OCCURRENCES)
             return None
         return str(node.value)
 
     def _count(self, node: Node) -> tuple[int, int | None]:
-        allowed = ("at_least", "at_most", "between", "exactly")
-        entries = self.mapping(node, allowed, "'count'") or {}
+        entries = self.mapping(node, COUNT_KEYS, "'count'") or {}
         if not entries and isinstance(node.value, dict):
-            self.problem(node, f"'count' needs one of {listed(allowed)}.")
+            self.problem(node, f"'count' needs one of {listed(COUNT_KEYS)}.")
         if len(entries) > 1 and set(entries) != {"at_least", "at_most"}:
             self.problem(node, "'count' takes one of these, or at_least together with at_most.")
             return 1, None
@@ -205,10 +209,10 @@ class ConditionReader(Reader):
         return least or 0, most
 
     def _whole_count(self, entries: dict[str, Node], key: str) -> int | None:
-        return self.whole(entries[key], f"'{key}'", 0, 1_000_000) if key in entries else None
+        return self.whole(entries[key], f"'{key}'", 0, MAX_COUNT) if key in entries else None
 
     def _silence(self, node: Node) -> Silence | None:
-        entries = self.mapping(node, ("days", "kind"), "'silence'", ("days",))
+        entries = self.mapping(node, SILENCE_KEYS, "'silence'", ("days",))
         if entries is None or "days" not in entries:
             return None
         days = self.days(entries["days"], "'days'")
@@ -223,3 +227,11 @@ def _joined(parts: list[Condition | None]) -> Condition | None:
     if not known or len(known) < len(parts):
         return None
     return known[0] if len(known) == 1 else All(known)
+
+
+def _shown(argument: Argument) -> str:
+    """An argument as it is written in a document, cut to a readable length."""
+    if isinstance(argument, bool):
+        return str(argument).lower()
+    text = f"[{', '.join(map(str, argument))}]" if isinstance(argument, tuple) else str(argument)
+    return text if len(text) <= 60 else text[:59] + "…"

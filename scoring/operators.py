@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+from scoring.amounts import read_flag, read_number
 from scoring.leads import FieldValue, utc
 from scoring.patterns import compile_pattern
+from scoring.times import parse_time
 
 #: Every type a fact can have -> in words.
 FACT_TYPES: dict[str, str] = {
@@ -27,6 +29,7 @@ _MICROSECOND = timedelta(microseconds=1)
 Value = str | int | float | bool | tuple[str, ...]
 Argument = str | int | float | bool | tuple[str, ...] | tuple[int | float, ...]
 Predicate = Callable[[Any], bool]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ def _text(value: FieldValue, now: datetime) -> Value | None:
 
 
 def _number(value: FieldValue, now: datetime) -> Value | None:
+    if isinstance(value, str):
+        return _understood(read_number, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -75,18 +80,38 @@ def _number(value: FieldValue, now: datetime) -> Value | None:
 
 
 def _flag(value: FieldValue, now: datetime) -> Value | None:
+    if isinstance(value, str):
+        return _understood(read_flag, value)
     return value if isinstance(value, bool) else None
 
 
 def _list(value: FieldValue, now: datetime) -> Value | None:
+    if isinstance(value, str):  # both CRMs separate what was ticked by semicolons
+        return tuple(word for word in map(fold, value.split(";")) if word)
     return tuple(fold(item) for item in value) if isinstance(value, tuple) else None
 
 
 def _date(value: FieldValue, now: datetime) -> Value | None:
-    return age_us(utc(value), now) if isinstance(value, datetime) and value.tzinfo else None
+    moment = moment_of(value)
+    return None if moment is None else age_us(moment, now)
 
 
-#: How a fact of each type is read; a value of another type counts as unknown.
+def moment_of(value: FieldValue) -> datetime | None:
+    """The instant that a date's value means, in UTC; None when it is not usable."""
+    if isinstance(value, str):
+        return _understood(parse_time, value)
+    return utc(value) if isinstance(value, datetime) and value.tzinfo else None
+
+
+def _understood(read: Callable[[str], T], text: str) -> T | None:
+    try:
+        return read(text)
+    except ValueError:
+        return None
+
+
+#: How a fact of each type is read. A CRM's own fields arrive as text and are read as the type that
+#: the rules give them; any other value of another type counts as unknown.
 READERS: Mapping[str, Callable[[FieldValue, datetime], Value | None]] = {
     "text": _text,
     "choice": _text,

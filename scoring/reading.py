@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from scoring.criteria import Catalogue, FactSpec
+from collections.abc import Mapping
+
+from scoring.criteria import FactSpec
 from scoring.documents import Node, RuleProblem, listed, nearest
 from scoring.operators import Argument, fold
 from scoring.patterns import PatternRefused, compile_pattern
-
-MAX_DAYS = 36_500
-#: Words of the language; a fact of that name is written `{fact: NAME, …}`.
-RESERVED = ("all", "any", "not", "engagement", "silence", "fact")
+from scoring.rule_keys import MAX_DAYS, MAX_NUMBER, RESERVED
 
 
 class Reader:
     """Collects problems while a document is read; every method returns None for what is wrong."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
+    def __init__(self, catalogue: Mapping[str, FactSpec]) -> None:
+        self.catalogue = dict(catalogue)  # the document may add fields of its own
         self.problems: list[RuleProblem] = []
         self.rule = ""  # id of the rule being read, for the messages
 
@@ -77,7 +76,8 @@ class Reader:
         """A number from `low` to `high`."""
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            self.problem(node, f"{what} is a number.")
+            note = " A finite one: no infinity, no NaN." if _is_no_number(node) else ""
+            self.problem(node, f"{what} is a number.{note}")
         elif not low <= value <= high:
             self.problem(node, f"{what} lies between {low:,.10g} and {high:,.10g}.")
         else:
@@ -104,8 +104,9 @@ class Reader:
         """The catalogue's entry for a fact; a problem when there is none."""
         spec = self.catalogue.get(name)
         if spec is None:
-            known = [*self.catalogue, *RESERVED]
-            self.problem(node, f"There is no fact '{name[:60]}'.", nearest(name, known), line)
+            suggestion = nearest(name, [*self.catalogue, *RESERVED])
+            own = "" if suggestion else " A field of your own is named under 'fields', with a type."
+            self.problem(node, f"There is no fact '{name[:60]}'.{own}", suggestion, line)
         return spec
 
     def _argument(self, node: Node, kind: str, spec: FactSpec, operator: str) -> Argument | None:
@@ -117,7 +118,7 @@ class Reader:
             case "texts":
                 return self._values(node, FactSpec("text"), operator)
             case "number":
-                return self.number(node, f"'{operator}'", -1e15, 1e15)
+                return self.number(node, f"'{operator}'", -MAX_NUMBER, MAX_NUMBER)
             case "days":
                 return self.days(node, f"'{operator}'")
             case "range":
@@ -132,13 +133,13 @@ class Reader:
     def value(self, node: Node, spec: FactSpec) -> str | int | float | bool | None:
         """One value that a fact of this type can have."""
         if spec.type == "number":
-            return self.number(node, "The value", -1e15, 1e15)
+            return self.number(node, "The value", -MAX_NUMBER, MAX_NUMBER)
         if spec.type == "flag":
             flag = _flag(node)
             if flag is None:
                 self.problem(node, "The value is true or false.")
             return flag
-        if isinstance(node.value, list | dict) or not node.text.strip():
+        if node.value is None or isinstance(node.value, list | dict) or not node.text.strip():
             self.problem(node, "The value is a text.")
             return None
         number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
@@ -163,7 +164,7 @@ class Reader:
         if not isinstance(node.value, list) or len(node.value) != 2:
             self.problem(node, f"'{operator}' needs two numbers, such as [10, 50].")
             return None
-        low, high = (self.number(item, "A limit", -1e15, 1e15) for item in node.value)
+        low, high = (self.number(item, "A limit", -MAX_NUMBER, MAX_NUMBER) for item in node.value)
         if low is None or high is None:
             return None
         if low > high:
@@ -181,6 +182,10 @@ class Reader:
             self.problem(node, str(error))
             return None
         return pattern
+
+
+def _is_no_number(node: Node) -> bool:
+    return node.text.strip().lstrip("+-.").casefold() in ("nan", "inf", "infinity")
 
 
 def _flag(node: Node) -> bool | None:

@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from scoring.conditions import ConditionReader
-from scoring.criteria import Catalogue, Condition, FactSpec, facts_of
+from scoring.criteria import Condition, FactSpec, facts_of
 from scoring.documents import Node, listed, nearest
 from scoring.operators import FACT_TYPES, fold
+from scoring.rule_keys import (
+    DECAY_KEYS,
+    ID,
+    MAX_FREQUENCY,
+    MAX_LABEL,
+    MAX_LIMIT,
+    MAX_POINTS,
+    NEEDS,
+    RULE_KEYS,
+    STEP,
+)
 from scoring.rule_set import ByChoice, ByRange, Each, Fixed, PerUnit, Rule, Step
 from scoring.scores import MILLI
-
-MAX_POINTS = 100  # of one rule
-MAX_LIMIT = 1_000  # of a group or dimension
-_ID = re.compile(r"[a-z][a-z0-9_]{0,59}")
-_FROM = re.compile(r"from +(-?[0-9]{1,15}(?:\.[0-9]{1,6})?)")
-_RULE_KEYS = (
-    "id",
-    "label",
-    "when",
-    "points",
-    "by",
-    "otherwise",
-    "per",
-    "unit",
-    "each",
-    "occurrence",
-    "frequency",
-    "cap",
-    "time_frame",
-    "decay",
-    "missing",
-)
-#: Keys of a rule that mean nothing without one of others, and why.
-_NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
-    **dict.fromkeys(
-        ("occurrence", "frequency", "time_frame", "decay"), (("each",), ": it counts engagements")
-    ),
-    "cap": (("each", "per"), ": it limits what adds up"),
-    "unit": (("per",), ""),
-    "otherwise": (("by",), ""),
-}
 
 T = TypeVar("T")
 
@@ -58,7 +38,7 @@ def _reads_facts(when: Condition | None) -> bool:
 class RuleReader(ConditionReader):
     """Reads rules, and keeps which facts they read and which ids are taken."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Mapping[str, FactSpec]) -> None:
         super().__init__(catalogue)
         self.ids: set[str] = set()
         self.facts_read: set[str] = set()
@@ -68,9 +48,9 @@ class RuleReader(ConditionReader):
         node = entries.get("id")
         if node is None:
             return ""
-        if not isinstance(node.value, str) or not _ID.fullmatch(node.value):
+        if not isinstance(node.value, str) or not re.fullmatch(ID, node.value):
             hint = re.sub(r"[^a-z0-9]+", "_", node.text.strip().lower()).strip("_")[:60]
-            suggestion = hint if _ID.fullmatch(hint) else ""
+            suggestion = hint if re.fullmatch(ID, hint) else ""
             self.problem(
                 node,
                 f"The id of {what} is lower-case letters, digits and _.",
@@ -106,11 +86,11 @@ class RuleReader(ConditionReader):
     def read_rule(self, node: Node) -> Rule | None:
         """One rule; its id is named in all problems found in it."""
         before = len(self.problems)
-        entries = self.mapping(node, _RULE_KEYS, "A rule", ("id", "points"))
+        entries = self.mapping(node, RULE_KEYS, "A rule", ("id", "points"))
         if entries is None:
             return None
         self.rule = self.identifier(entries, "a rule")
-        label = self.text(entries["label"], "'label'", 120) if "label" in entries else ""
+        label = self.text(entries["label"], "'label'", MAX_LABEL) if "label" in entries else ""
         when = self.criteria(entries["when"]) if "when" in entries else None
         gives = self._gives(node, entries)
         missing = self._missing(entries["missing"]) if "missing" in entries else None
@@ -146,7 +126,7 @@ class RuleReader(ConditionReader):
 
     def _misplaced(self, entries: dict[str, Node]) -> None:
         """Keys that mean nothing without another one."""
-        for key, (needed, why) in _NEEDS.items():
+        for key, (needed, why) in NEEDS.items():
             if key in entries and not any(other in entries for other in needed):
                 names = " or ".join(f"'{name}'" for name in needed)
                 self.problem(entries[key], f"'{key}' needs {names}{why}.")
@@ -155,7 +135,7 @@ class RuleReader(ConditionReader):
         pattern = self.pattern(entries["each"])
         points = self.points(entries["points"], "'points'")
         frequency = _optional(
-            entries, "frequency", lambda n: self.whole(n, "'frequency'", 1, 10_000)
+            entries, "frequency", lambda n: self.whole(n, "'frequency'", 1, MAX_FREQUENCY)
         )
         cap = self._cap(entries)
         frame = _optional(entries, "time_frame", lambda n: self.days(n, "'time_frame' (days)"))
@@ -177,7 +157,7 @@ class RuleReader(ConditionReader):
 
     def _decay(self, node: Node) -> tuple[float | None, Step | None]:
         """A half-life, or a percentage of the points that goes after each interval."""
-        entries = self.mapping(node, ("half_life_days", "percent", "every_days"), "'decay'") or {}
+        entries = self.mapping(node, DECAY_KEYS, "'decay'") or {}
         if set(entries) == {"half_life_days"}:
             return self.days(entries["half_life_days"], "'half_life_days'"), None
         if set(entries) != {"percent", "every_days"}:
@@ -244,7 +224,7 @@ class RuleReader(ConditionReader):
     def _steps(self, fact: str, table: Node, otherwise: int) -> ByRange | None:
         steps: dict[float, int] = {}
         for key, node in table.items():
-            match = _FROM.fullmatch(key.strip())
+            match = re.fullmatch(STEP, key.strip())
             points = self.points(node, "A step")
             if not match:
                 message = f"'{key[:60]}' is not a step: write 'from 10' (it holds up to the next)."

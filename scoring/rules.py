@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 
+from scoring.band_reader import BandReader
 from scoring.bands import DEFAULT_BANDS, Band
+from scoring.contradictions import group_floor, rule_floor
 from scoring.criteria import Catalogue, FactSpec
 from scoring.documents import Node, RuleProblem, canonical_text, listed, read_document
 from scoring.facts import FACTS
 from scoring.operators import FACT_TYPES
-from scoring.rule_reader import MAX_LIMIT, RuleReader, T
+from scoring.rule_keys import (
+    DIMENSION_KEYS,
+    DISQUALIFIER_KEYS,
+    DOCUMENT_KEYS,
+    FIELD_TYPES,
+    GROUP_KEYS,
+    LANGUAGE_VERSION,
+    MAX_FIELDS,
+    MAX_GROUP_LABEL,
+    MAX_LIMIT,
+    MAX_NAME,
+    MAX_NEXT_STEP,
+    MAX_REASON,
+    MAX_RULES,
+    NEXT_STEP_KEYS,
+    SUPPRESSION_KEYS,
+)
+from scoring.rule_reader import T
 from scoring.rule_set import (
     Dimension,
     Disqualifier,
@@ -36,10 +53,6 @@ __all__ = [
     "fact_catalogue",
     "parse_rule_set",
 ]
-
-MAX_RULES = 2_000
-MAX_DWELL_DAYS = 365
-MAX_CAPACITY = 1_000_000
 
 DEFAULT_RULES_TEXT = files("scoring").joinpath("default_rules.yaml").read_text(encoding="utf-8")
 
@@ -79,20 +92,23 @@ def fact_catalogue(fields: Mapping[str, str] | None = None) -> Catalogue:
     return catalogue
 
 
-class _RuleSetReader(RuleReader):
-    """Reads the document's upper levels: bands, dimensions, groups and the lists beside them."""
+class _RuleSetReader(BandReader):
+    """Reads the document's upper levels: dimensions, groups and the lists beside them."""
 
     bands: tuple[Band, ...] = DEFAULT_BANDS
 
     def rule_set(self, root: Node) -> RuleSet | None:
         """The whole document."""
-        names = ("name", "bands", "suppress", "disqualify", "dimensions", "next_steps")
-        entries = self.mapping(root, names, "The document", ("name", "dimensions"))
+        if not self._reads_version(root):
+            return None
+        entries = self.mapping(root, DOCUMENT_KEYS, "The document", ("name", "dimensions"))
         if entries is None:
             return None
-        name = self.text(entries["name"], "'name'", 100) if "name" in entries else None
+        name = self.text(entries["name"], "'name'", MAX_NAME) if "name" in entries else None
+        if "fields" in entries:
+            self._fields(entries["fields"])
         if "bands" in entries:
-            self.bands = self._bands(entries["bands"])
+            self.bands = self.read_bands(entries["bands"])
         dimensions = self._dimensions(entries["dimensions"]) if "dimensions" in entries else ()
         suppressions = self._list(entries.get("suppress"), "'suppress'", self._suppression)
         disqualifiers = self._list(entries.get("disqualify"), "'disqualify'", self._disqualifier)
@@ -110,7 +126,53 @@ class _RuleSetReader(RuleReader):
             fact_types=tuple((fact, self.catalogue[fact].type) for fact in sorted(self.facts_read)),
             document=document,
             hash=hashlib.sha256(document.encode()).hexdigest(),
+            choices=tuple(
+                (fact, self.catalogue[fact].choices)
+                for fact in sorted(self.facts_read)
+                if self.catalogue[fact].choices
+            ),
         )
+
+    def _reads_version(self, root: Node) -> bool:
+        """Whether the document is in a version of the language that is read here; it may say so."""
+        node = dict(root.items()).get("version")
+        if node is None:
+            return True
+        value = node.value
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            self.problem(node, f"'version' is the language's: write 'version: {LANGUAGE_VERSION}'.")
+        elif value > LANGUAGE_VERSION:
+            self.problem(
+                node,
+                f"The document is in version {value} of the language; this Leadlight reads "
+                f"{LANGUAGE_VERSION}. Install a newer Leadlight.",
+            )
+            return False
+        return True
+
+    def _fields(self, node: Node) -> None:
+        """The customer's own fields and their types: facts beside those of the catalogue."""
+        if not isinstance(node.value, dict):
+            self.problem(node, "'fields' is a mapping of names to types, such as 'seats: number'.")
+            return
+        if len(node.value) > MAX_FIELDS:
+            self.problem(node, f"'fields' has {len(node.value):,} entries; at most {MAX_FIELDS:,}.")
+            return
+        for name, child in node.items():
+            known = self.catalogue.get(name)
+            if not name.strip() or len(name) > MAX_NAME:
+                message = f"The name of a field has 1 to {MAX_NAME} characters."
+                self.problem(child, message, line=node.key_lines.get(name))
+            elif child.value not in FIELD_TYPES:
+                self.unknown(child, child.text, "type of a field", FIELD_TYPES)
+            elif name in FACTS:
+                message = f"'{name}' is a fact with a type of its own: leave it out here."
+                self.problem(child, message, line=node.key_lines.get(name))
+            elif known is not None and known.type not in ("text", child.value):
+                message = f"'{name}' is mapped as {FACT_TYPES[known.type]}: say the same here."
+                self.problem(child, message, known.type)
+            else:
+                self.catalogue[name] = FactSpec(str(child.value))
 
     def _list(
         self, node: Node | None, what: str, read: Callable[[Node], T | None]
@@ -132,77 +194,6 @@ class _RuleSetReader(RuleReader):
                 found.append(entry)
         return tuple(found)
 
-    def _bands(self, node: Node) -> tuple[Band, ...]:
-        before = len(self.problems)
-        if not isinstance(node.value, dict) or not node.value:
-            self.problem(node, "'bands' is a mapping such as 'hot: {label: Hot, from: 70}'.")
-            return DEFAULT_BANDS
-        found = [self._band(key, child) for key, child in node.items()]
-        bands = sorted((b for b in found if b is not None), key=lambda b: -b.threshold)
-        if len(self.problems) == before:
-            lowest = bands[-1]
-            if lowest.threshold != 0:
-                self.problem(
-                    node,
-                    "The lowest band starts 'from: 0', so that no score is left out.",
-                )
-            if lowest.capacity is not None:
-                message = f"The lowest band, {lowest.key}, takes all the rest: no 'capacity' here."
-                self.problem(_entry(node, lowest.key, "capacity"), message)
-            for band, lower in pairwise(bands):
-                self._band_limits(node, band, lower)
-        return tuple(bands) or DEFAULT_BANDS
-
-    def _band(self, key: str, node: Node) -> Band | None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", key):
-            self.problem(node, "The name of a band is lower-case letters, digits and _.")
-        keys = ("label", "from", "leave_at", "dwell_days", "capacity")
-        entries = self.mapping(node, keys, "A band", ("from",))
-        if entries is None or "from" not in entries:
-            return None
-        threshold = self._milli(entries["from"], "'from'", 0, 100)
-        leave_at = (
-            self._milli(entries["leave_at"], "'leave_at'", 0, 100)
-            if "leave_at" in entries
-            else None
-        )
-        label = self.text(entries["label"], "'label'", 40) if "label" in entries else None
-        dwell_days = (
-            self.number(entries["dwell_days"], "'dwell_days'", 0, MAX_DWELL_DAYS)
-            if "dwell_days" in entries
-            else None
-        )
-        capacity = self._capacity(entries["capacity"]) if "capacity" in entries else None
-        if threshold is None:
-            return None
-        label = label or key.replace("_", " ").capitalize()
-        return Band(key, label, threshold, leave_at, dwell_days, capacity)
-
-    def _capacity(self, node: Node) -> int | None:
-        if not isinstance(node.value, dict):
-            message = "'capacity' is a mapping such as '{per_week: 40}': new leads within 7 days."
-            self.problem(node, message)
-            return None
-        entries = self.mapping(node, ("per_week",), "'capacity'", ("per_week",))
-        if not entries:
-            return None
-        return self.whole(entries["per_week"], "'per_week'", 1, MAX_CAPACITY)
-
-    def _band_limits(self, node: Node, band: Band, lower: Band) -> None:
-        if band.threshold == lower.threshold:
-            self.problem(node, f"The bands {band.key} and {lower.key} start at the same score.")
-        leave_at = band.leave_at
-        if leave_at is not None and not lower.threshold < leave_at <= band.threshold:
-            message = f"'leave_at' of {band.key} is above the start of {lower.key}, up to its own."
-            self.problem(_entry(node, band.key, "leave_at"), message)
-
-    def _milli(self, node: Node, what: str, low: float, high: float) -> int | None:
-        return (
-            None
-            if self.number(node, what, low, high) is None
-            else self.points(node, what, MAX_LIMIT)
-        )
-
     def _dimensions(self, node: Node) -> tuple[Dimension, ...]:
         entries = self.mapping(node, DIMENSIONS, "'dimensions'") or {}
         found = tuple(
@@ -217,14 +208,14 @@ class _RuleSetReader(RuleReader):
         return tuple(known)
 
     def _dimension(self, name: str, node: Node) -> Dimension | None:
-        entries = self.mapping(node, ("min", "max", "groups"), "A dimension", ("groups",))
+        entries = self.mapping(node, DIMENSION_KEYS, "A dimension", ("groups",))
         if entries is None:
             return None
         low, high = self._limits(node, entries)
         groups = self._list(entries.get("groups"), "'groups'", self._group)
-        floors = [group.low for group in groups if group.low is not None]
-        if high is not None and len(floors) == len(groups) and sum(floors) > high:
-            message = f"The groups of {name} give at least {points_text(sum(floors))} together, "
+        floor = sum(map(group_floor, groups))
+        if high is not None and floor > high:
+            message = f"The groups of {name} give at least {points_text(int(floor))} together, "
             self.problem(node, message + f"more than its 'max' of {points_text(high)}.")
         return Dimension(name, low, high, groups)
 
@@ -238,20 +229,24 @@ class _RuleSetReader(RuleReader):
         return low, high
 
     def _group(self, node: Node) -> Group | None:
-        keys = ("id", "label", "min", "max", "rules")
-        entries = self.mapping(node, keys, "A group", ("id", "rules"))
+        entries = self.mapping(node, GROUP_KEYS, "A group", ("id", "rules"))
         if entries is None:
             return None
         group_id = self.identifier(entries, "a group")
         if group_id in (*DIMENSIONS, "score"):
             self.problem(entries["id"], f"The id '{group_id}' is a word of the language.")
-        label = self.text(entries["label"], "'label'", 80) if "label" in entries else None
+        label = (
+            self.text(entries["label"], "'label'", MAX_GROUP_LABEL) if "label" in entries else None
+        )
         low, high = self._limits(node, entries)
         rules = self._list(entries.get("rules"), "'rules'", self.read_rule)
+        floor = sum(map(rule_floor, rules))
+        if high is not None and floor > high:
+            message = f"The rules of {group_id} give at least {points_text(int(floor))} together, "
+            self.problem(node, message + f"more than its 'max' of {points_text(high)}.")
         return Group(group_id, label or group_id.replace("_", " ").capitalize(), low, high, rules)
 
-    def _named(self, node: Node, extra: tuple[str, ...], what: str) -> dict[str, Node] | None:
-        keys = ("id", "when", "reason", *extra)
+    def _named(self, node: Node, keys: tuple[str, ...], what: str) -> dict[str, Node] | None:
         entries = self.mapping(node, keys, what.capitalize(), keys)
         if entries is None:
             return None
@@ -259,33 +254,33 @@ class _RuleSetReader(RuleReader):
         return entries if set(keys) <= set(entries) else None
 
     def _suppression(self, node: Node) -> Suppression | None:
-        entries = self._named(node, (), "a suppression")
+        entries = self._named(node, SUPPRESSION_KEYS, "a suppression")
         if entries is None:
             return None
         when, reason = (
             self.criteria(entries["when"]),
-            self.text(entries["reason"], "'reason'", 120),
+            self.text(entries["reason"], "'reason'", MAX_REASON),
         )
         return Suppression(self.rule, when, reason) if when and reason else None
 
     def _disqualifier(self, node: Node) -> Disqualifier | None:
-        entries = self._named(node, ("at_most",), "a disqualifier")
+        entries = self._named(node, DISQUALIFIER_KEYS, "a disqualifier")
         if entries is None:
             return None
         when, reason = (
             self.criteria(entries["when"]),
-            self.text(entries["reason"], "'reason'", 120),
+            self.text(entries["reason"], "'reason'", MAX_REASON),
         )
-        at_most = self._milli(entries["at_most"], "'at_most'", 0, 100)
+        at_most = self.milli(entries["at_most"], "'at_most'", 0, 100)
         if when is None or reason is None or at_most is None:
             return None
         return Disqualifier(self.rule, when, reason, at_most)
 
     def _next_step(self, node: Node) -> NextStep | None:
-        entries = self.mapping(node, ("band", "when", "text"), "A next step", ("text",))
+        entries = self.mapping(node, NEXT_STEP_KEYS, "A next step", ("text",))
         if entries is None or "text" not in entries:
             return None
-        text = self.text(entries["text"], "'text'", 200)
+        text = self.text(entries["text"], "'text'", MAX_NEXT_STEP)
         when = self.criteria(entries["when"]) if "when" in entries else None
         keys = [band.key for band in self.bands]
         wanted: list[str] = []
@@ -295,10 +290,3 @@ class _RuleSetReader(RuleReader):
             if item.text not in keys:
                 self.unknown(item, item.text, "band", keys)
         return NextStep(text, tuple(wanted), when) if text else None
-
-
-def _entry(node: Node, *keys: str) -> Node:
-    """The node found by going down these keys, which are there."""
-    for key in keys:
-        node = dict(node.items())[key]
-    return node

@@ -471,6 +471,16 @@ def rules(draw: st.DrawFn, leaves: st.SearchStrategy[Any]) -> dict[str, Any]:
     return rule
 
 
+def floor(rule: dict[str, Any]) -> float:
+    """At least so many points come from the rule for every lead, or none."""
+    if "by" not in rule or "when" in rule:
+        return 0
+    given = list(rule["points"].values())
+    other = [] if len(given) == len(EMAIL_KINDS) else [rule["otherwise"]]
+    missing = [] if isinstance(rule["missing"], str) else [rule["missing"]["points"]]
+    return max(0, min(given + other + missing))
+
+
 _limits: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}, {"max": 12}, {"min": -5, "max": 20}, {"min": 3}, {"max": 30.5}]
 )
@@ -485,6 +495,7 @@ def documents(
     dimensions: dict[str, Any] = {}
     for name in draw(st.sampled_from([("fit",), ("fit", "engagement"), ("engagement", "intent")])):
         groups: list[Any] = []
+        least: float = 0
         for _ in range(draw(st.integers(1, 2))):
             entries = []
             for rule in draw(st.lists(rules(leaves), min_size=1, max_size=4)):
@@ -493,8 +504,14 @@ def documents(
             count += 1
             group: dict[str, Any] = {"id": f"g{count}", "rules": entries}
             limits: dict[str, Any] = draw(_limits)
+            floors = sum(map(floor, entries))
+            if floors > limits.get("max", math.inf):  # a limit below what the rules always give
+                limits = {}
             groups.append(group | limits)
+            least += max(floors, limits.get("min", 0))
         dimensions[name] = {"groups": groups, **draw(st.sampled_from([{}, {"max": 60}]))}
+        if least > 60:
+            dimensions[name].pop("max", None)
     condition = conditions(leaves)
     some = st.lists(condition, max_size=2)
     return {

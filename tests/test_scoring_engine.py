@@ -256,7 +256,7 @@ def test_asking_whether_a_fact_is_known_leaves_the_bounds_open() -> None:
 def test_a_fact_of_the_wrong_type_counts_as_unknown() -> None:
     document = one_group({"when": {"size": {"at_least": 1}}, "points": 6})
     engine = scorer(document)
-    for value in ("12", True, float("nan"), float("inf"), ("1",)):
+    for value in ("twelve", True, float("nan"), float("inf"), ("1",)):
         assert engine.score(known(size=value), [], NOW).scoring_mode == "fallback"
 
 

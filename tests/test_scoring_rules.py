@@ -422,6 +422,77 @@ def test_a_field_that_no_longer_exists_is_a_problem() -> None:
     assert parse_rule_set(with_rule(rule), fields={"gone": "date"})[0] is not None
 
 
+def test_a_document_brings_the_types_of_its_own_fields() -> None:
+    rule = {"when": {"Seats__c": {"at_least": 50}}, "points": 1}
+    own = with_rule(rule, fields={"Seats__c": "number"})
+    rule_set, found = parse_rule_set(own)
+    assert rule_set is not None, found
+    assert rule_set.fact_types == (("Seats__c", "number"),)
+    assert parse_rule_set(own, fields={"Seats__c": "number"}) == (rule_set, [])
+    assert parse_rule_set(own, fields={"Seats__c": "text"}) == (rule_set, [])  # as CRMs send it
+    assert parse_rule_set(rule_set.document) == (rule_set, [])
+    assert "Did you mean Seats__c?" in messages(
+        rule | {"by": "seats__c", "points": {"from 1": 1}}, fields={"Seats__c": "number"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"seats": "numbr"}, "Did you mean number?"),
+        ({"seats": "choice"}, "There is no type of a field 'choice'"),
+        ({"seats": ["a"]}, "There is no type of a field"),
+        ({"employees": "number"}, "'employees' is a fact with a type of its own"),
+        ({"started": "number"}, "'started' is mapped as a date"),
+        ({" ": "text"}, "1 to 100 characters"),
+        (["seats"], "'fields' is a mapping"),
+        ({f"f{i}": "text" for i in range(1_001)}, "at most 1,000"),
+    ],
+)
+def test_a_wrong_field_is_explained(fields: Any, said: str) -> None:
+    assert said in messages(RIGHT, fields=fields)
+
+
+def test_a_document_may_name_the_version_of_the_language() -> None:
+    without, _ = parse_rule_set(SMALL)
+    named, found = parse_rule_set("version: 1\n" + SMALL)
+    assert named is not None, found
+    assert without is not None
+    assert named.dimensions == without.dimensions
+
+
+@pytest.mark.parametrize("version", [0, "1", 1.5, True, None, [1]])
+def test_a_version_that_is_none_is_explained(version: Any) -> None:
+    assert "write 'version: 1'" in messages(RIGHT, version=version)
+
+
+def test_a_newer_language_is_refused_with_one_problem_whatever_else_it_says() -> None:
+    (problem,) = problems("version: 2\nnew_word: 1\n" + SMALL)
+    assert (problem.line, problem.path) == (1, "version")
+    assert "version 2 of the language; this Leadlight reads 1. Install a newer" in str(problem)
+
+
+def test_a_hash_stays_what_it_was() -> None:
+    assert small().hash == "326ed6d63a0694634512b45e0a3e62598c60e43cb20c65968a7b04ff4aca2eda"
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", ".NaN", "NaN", "Infinity", "inf"])
+def test_no_number_is_said_to_be_none(number: str) -> None:
+    text = SMALL.replace("director: 9", f"director: {number}")
+    (problem,) = problems(text)
+    assert (problem.line, problem.rule) == (9, "seniority")
+    assert "A finite one: no infinity, no NaN." in problem.message
+    as_json = json.dumps(yaml.safe_load(SMALL)).replace("9", number)
+    assert problems(as_json)
+
+
+def test_nothing_is_no_text() -> None:
+    for text in ("when: {company: ~}", "when: {company: }", "when: {company: [a, null]}"):
+        said = str(problems(SMALL.replace("by: seniority", text).replace(
+            "points: {director: 9, manager: 6}", "points: 1"))[0])  # fmt: skip
+        assert "The value is a text." in said, text
+
+
 def test_a_field_of_an_unknown_type_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="unknown type"):
         fact_catalogue({"plan": "string"})
