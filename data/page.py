@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from data.exceptions import close_scored, raise_exceptions
+from data.inputs import save_inputs
 from data.plain import (
     clean,
     cleaned,
@@ -31,6 +32,7 @@ from data.rows import insert, insert_new, select_in, upsert
 from data.states import CursorMove, CursorMoved, Decision, LeadWrite, Recall
 from data.tables import CursorRow, ExceptionItem, ScoreLog, table
 from scoring.leads import Account, CrmRecord, Engagement, Outcome
+from scoring.scores import Facts
 
 CURSOR, LOG, EXCEPTION = table(CursorRow), table(ScoreLog), table(ExceptionItem)
 #: Columns of `lead` that only settling a write-back (or a merge) may set.
@@ -82,8 +84,9 @@ def save_decision(
     """Write everything that a page causes; `new` are the keys of engagements not stored before.
 
     1. Leads first (others point to them), merged ones become tombstones.
-    2. Records, engagements and outcomes go to the lead that now owns them.
-    3. Identity keys, score log, outbox, enrichment attempts and exceptions.
+    2. What scoring in bulk reads of them.
+    3. Records, engagements and outcomes go to the lead that now owns them.
+    4. Identity keys, score log, outbox, enrichment attempts and exceptions.
 
     Raises ValueError when the decision leaves a changed record without a lead: its content would
     be lost while the cursor moves on.
@@ -93,6 +96,7 @@ def save_decision(
         raise ValueError(f"The decision gives no lead to {', '.join(lost)}: nothing was saved.")
     _save_leads(connection, decision.leads)
     _fold_merged(connection, decision.leads)
+    _save_inputs(connection, decision.leads)
     _save_records(connection, page.records, owners, now)
     _save_engagements(connection, decision.leads, page.engagements, new, now)
     _save_outcomes(connection, decision.leads, page.outcomes, now)
@@ -204,6 +208,19 @@ def _fold_merged(connection: Connection, writes: Sequence[LeadWrite]) -> None:
             .where((LEAD.c.id.in_(folded)) | (LEAD.c.merged_into_id.in_(folded)))
             .values(merged_into_id=kept, next_look_at=None)
         )
+
+
+def _save_inputs(connection: Connection, writes: Sequence[LeadWrite]) -> None:
+    """Facts for scoring in bulk; leads that would be read again as they are already stay out."""
+    changed: dict[int, Facts | None] = {}
+    for write in writes:
+        last, score = write.state.last, write.score
+        changed.update(dict.fromkeys(write.merged_from))
+        if score is None or write.deleted:
+            changed[write.state.id] = None
+        elif write.merged_from or last is None or last.inputs_hash != score.inputs_hash:
+            changed[write.state.id] = write.facts
+    save_inputs(connection, changed)
 
 
 def _save_records(

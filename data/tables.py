@@ -211,6 +211,33 @@ class EngagementRow(SQLModel, table=True):
     seen_at: datetime = _at()
 
 
+class LeadInput(SQLModel, table=True):
+    """What scoring reads of a lead besides its engagements, short enough to be read of everybody.
+
+    Rows stay when a lead is merged, deleted or erased, without facts: that tells whoever keeps
+    columns (`data.columns`) that it is gone. So nothing here refers to the lead by foreign key.
+    """
+
+    __tablename__ = "lead_input"
+
+    lead_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    version: int = Field(index=True)  # InputChange of the latest change of facts or engagements
+    facts: str | None = Field(sa_column=Column(Text(), nullable=True))  # `data.inputs`
+
+
+class InputChange(SQLModel, table=True):
+    """One transaction that changed inputs; versions count up in the order of commits.
+
+    The token tells two histories with the same versions apart: another database, or one restored
+    from a backup.
+    """
+
+    __tablename__ = "input_change"
+
+    version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    token: str
+
+
 class OutcomeRow(SQLModel, table=True):
     """How a lead ended."""
 
