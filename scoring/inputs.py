@@ -69,10 +69,7 @@ def inputs_from_json(text: str) -> tuple[dict[str, Fact], list[Engagement]]:
     """What `inputs_to_json` wrote; raises ValueError with a message for anything else."""
     try:
         content = json.loads(text)
-        facts = {
-            name: Fact(_value(value), source, datetime.fromisoformat(at) if at else None)
-            for name, (value, source, at) in content["facts"].items()
-        }
+        facts = _facts(content)
         engagements = [
             Engagement(
                 key=key,
@@ -87,6 +84,14 @@ def inputs_from_json(text: str) -> tuple[dict[str, Fact], list[Engagement]]:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"This is not a score's inputs: {error!r}") from error
     return facts, engagements
+
+
+def facts_of_inputs(text: str) -> dict[str, Fact]:
+    """The facts alone of what `inputs_to_json` wrote; raises ValueError for anything else."""
+    try:
+        return _facts(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"This is not a score's inputs: {error!r}") from error
 
 
 def inputs_hash(facts: Facts, ordered: Sequence[Timed]) -> str:
@@ -104,6 +109,13 @@ def inputs_hash(facts: Facts, ordered: Sequence[Timed]) -> str:
 
 
 _dumps = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def _facts(content: Any) -> dict[str, Fact]:
+    return {
+        name: Fact(_value(value), source, datetime.fromisoformat(at) if at else None)
+        for name, (value, source, at) in content["facts"].items()
+    }
 
 
 def _row(item: Timed) -> list[Any]:
