@@ -1,0 +1,159 @@
+"""What a backtest reads: every lead with its facts as they became known, and all that happened.
+
+Old facts come from the score log, which keeps what each score was computed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from data.database import reading
+from data.plain import engagement_from_row, facts_from_json, outcome_from_row
+from data.recall import ENGAGEMENT, LEAD, OUTCOME
+from data.store import CONNECTION, Store
+from data.tables import ScoreLog, table
+from scoring.history import LEFT_OUT, History, LeadHistory, Version, history_of
+from scoring.inputs import GROWING_FACTS, facts_of_inputs
+from scoring.scores import Fact, Facts
+
+LOG = table(ScoreLog)
+#: Rows that are fetched at a time.
+BATCH = 5_000
+#: Facts that are read out of the same address and number as what enrichment adds to them.
+_DATED_LIKE_ENRICHMENT = ("email_kind", "phone_valid")
+
+FactTypes = Iterable[tuple[str, str]]
+
+
+def read_history(store: Store, fact_types: FactTypes, *, todays_facts: bool = False) -> History:
+    """Every living lead; facts that the store holds no version of are unknown until they came.
+
+    `todays_facts`: take the facts as they are now for all times instead, but those that move with
+    the outcome or count up. Then something learned later can reach an earlier score.
+    """
+    wanted = [(name, kind) for name, kind in fact_types if name not in LEFT_OUT]
+    with reading(store.engine) as connection:
+        return history_of(_leads(connection, wanted, todays_facts), wanted)
+
+
+def data_end(store: Store, now: datetime) -> datetime:
+    """How far the data are complete: the worker's last sign of life, `now` where there is none."""
+    beat = store.heartbeat()
+    return now if beat is None else min(now, beat[1])
+
+
+def _leads(
+    connection: Connection, fact_types: Sequence[tuple[str, str]], todays_facts: bool
+) -> Iterator[LeadHistory]:
+    first_reads = {
+        row.crm: row.backfilled_at
+        for row in connection.execute(select(CONNECTION.c.crm, CONNECTION.c.backfilled_at))
+        if row.backfilled_at is not None
+    }
+    names = [name for name, _ in fact_types]
+    alive = LEAD.c.merged_into_id.is_(None), LEAD.c.deleted.is_(False)
+    columns = LEAD.c.id, LEAD.c.created_at, LEAD.c.scored_at, LEAD.c.live, LEAD.c.facts
+    leads = _streamed(connection, select(*columns).where(*alive).order_by(LEAD.c.id))
+    inputs = LOG.c.lead_id, LOG.c.scored_at, LOG.c.inputs
+    logs = _ByLead(connection, select(*inputs).order_by(LOG.c.lead_id, LOG.c.scored_at, LOG.c.id))
+    events = _ByLead(connection, _owned(ENGAGEMENT))
+    outcomes = _ByLead(connection, _owned(OUTCOME))
+    read_once_at = max(first_reads.values(), default=None)
+    for row in leads:
+        happened = events.of(row.id)
+        now = _States(row, read_once_at)
+        yield LeadHistory(
+            row.id,
+            row.created_at,
+            now.todays(names) if todays_facts else now.versions(names, logs.of(row.id)),
+            [engagement_from_row(event) for event in happened],
+            [outcome_from_row(ending) for ending in outcomes.of(row.id)],
+            {event.key: event.seen_at for event in happened if _came_later(event, first_reads)},
+        )
+
+
+def _owned(source: Any) -> Select[Any]:
+    return select(source).where(source.c.lead_id.is_not(None)).order_by(source.c.lead_id)
+
+
+def _came_later(event: Any, first_reads: Mapping[str, datetime]) -> bool:
+    """Whether we know when we learned of it: a first read brings all of the past at once."""
+    read_at = first_reads.get(event.key.partition(":")[0])
+    return read_at is not None and event.seen_at > read_at
+
+
+def _streamed(connection: Connection, statement: Select[Any]) -> Iterable[Any]:
+    return connection.execution_options(yield_per=BATCH).execute(statement)
+
+
+class _ByLead:
+    """Rows in the order of their leads, handed out lead by lead."""
+
+    def __init__(self, connection: Connection, statement: Select[Any]) -> None:
+        self._groups = groupby(_streamed(connection, statement), attrgetter("lead_id"))
+        self._next = next(self._groups, None)
+
+    def of(self, lead_id: int) -> list[Any]:
+        """The rows of a lead; each call asks for a later one."""
+        while self._next is not None and self._next[0] < lead_id:
+            self._next = next(self._groups, None)
+        if self._next is None or self._next[0] != lead_id:
+            return []
+        found = list(self._next[1])
+        self._next = next(self._groups, None)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _States:
+    """A lead's facts now, and when the first read of the CRMs was over."""
+
+    row: Any
+    read_once_at: datetime | None
+
+    def todays(self, names: Sequence[str]) -> dict[str, list[Version]]:
+        """One version of each fact, for all times."""
+        facts = facts_from_json(self.row.facts)
+        return {name: [Version(facts[name])] for name in names if name in facts}
+
+    def versions(self, names: Sequence[str], logged: Sequence[Any]) -> dict[str, list[Version]]:
+        """Each fact as the log saw it change, then as it is now."""
+        states = [(entry.scored_at, facts_of_inputs(entry.inputs)) for entry in logged]
+        if self.row.scored_at is not None:
+            states.append((self.row.scored_at, facts_from_json(self.row.facts)))
+        found: dict[str, list[Version]] = {name: [] for name in names}
+        for seen_at, facts in states:
+            facts = _dated(facts)
+            known_at = seen_at if self._watched(seen_at) else None
+            for name, versions in found.items():
+                last, fact = (versions[-1].fact if versions else None), facts.get(name)
+                if not _same(name, last, fact):
+                    since = seen_at if fact is None else fact.at
+                    versions.append(Version(fact, since, known_at))
+        return found
+
+    def _watched(self, seen_at: datetime) -> bool:
+        """Whether what was seen then was news then, and not part of a first read."""
+        return self.row.live or (self.read_once_at is not None and seen_at > self.read_once_at)
+
+
+def _same(name: str, last: Fact | None, fact: Fact | None) -> bool:
+    if last is None or fact is None:
+        return last is fact
+    return last.at == fact.at if name in GROWING_FACTS else last.value == fact.value
+
+
+def _dated(facts: Facts) -> dict[str, Fact]:
+    """Undated facts are read out of the address or number: they are as old as what these tell."""
+    known = [facts[name].at for name in _DATED_LIKE_ENRICHMENT if name in facts]
+    newest = max((at for at in known if at is not None), default=None)
+    return {
+        name: replace(fact, at=newest) if fact.at is None else fact for name, fact in facts.items()
+    }
