@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,8 +18,6 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from app.columns import (
     CREATED_AT,
@@ -34,8 +30,9 @@ from app.columns import (
     read_columns,
     read_moment,
 )
+from app.score_output import ScoreFileError, check_paths, placed, progress, safe
 from app.score_summary import Tally, in_words, outcome_summary
-from app.tabular import BROKEN, Row, Table, TableError, open_table
+from app.tabular import Row, Table, TableError, open_table
 from scoring.amounts import read_flag
 from scoring.cleaning import Unusable, shorten
 from scoring.engine import Scorer, compile_rule_set
@@ -51,11 +48,6 @@ OK, NOTHING_DONE, SOME_REJECTED = 0, 1, 3
 OUTPUT_COLUMNS = ("score", "band", "low", "high", "reasons", "problems")
 #: Kinds of person fields whose unusable value rejects the row: rules would count with a wrong one.
 _STRICT_KINDS = frozenset({"count", "money", "flag"})
-_HARMLESS = re.compile(r"[-+][\d\s().,/%-]*\Z", re.ASCII)
-
-
-class ScoreFileError(Exception):
-    """Nothing can be done; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +126,7 @@ def score_file(
     """
     output = output or file.with_name(f"{file.stem}.scored.csv")
     rejects = rejects or output.with_name(f"{output.stem}.rejects.csv")
-    _check_paths(file, output, rejects)
+    check_paths([file], output, rejects)
     try:
         table = open_table(file)
     except TableError as error:
@@ -146,7 +138,7 @@ def score_file(
         _say_unprovided(rule_set, columns)
         moment = now or datetime.now(UTC)
         job = Job(columns, table.columns, compile_rule_set(rule_set), rule_set, moment, outcome)
-        with _placed(output) as scored, _placed(rejects) as rejected:
+        with _text_file(output) as scored, _text_file(rejects) as rejected:
             tally = _run(table, job, csv.writer(scored), csv.writer(rejected))
     if not tally.rejected:
         rejects.unlink(missing_ok=True)
@@ -159,20 +151,20 @@ def score_file(
 def _run(table: Table, job: Job, scored: Any, rejected: Any) -> Tally:
     taken = {name.casefold() for name in table.columns}
     added = [f"leadlight_{n}" if n in taken else n for n in OUTPUT_COLUMNS]
-    scored.writerow([*map(_safe, table.columns), *added])
-    rejected.writerow(["row", "reason", *map(_safe, table.columns)])
+    scored.writerow([*map(safe, table.columns), *added])
+    rejected.writerow(["row", "reason", *map(safe, table.columns)])
     tally = Tally()
-    with _progress(table) as advance:
+    with progress(table.size) as advance:
         for row in table.rows:
             tally.rows += 1
-            advance()
+            advance(table.position())
             reason, cells = (row.problem, []) if row.problem else _score_row(row, job, tally)
             if reason:
                 tally.rejected += 1
-                rejected.writerow([row.number, reason, *map(_safe, row.cells)])
+                rejected.writerow([row.number, reason, *map(safe, row.cells)])
             else:
                 tally.scored += 1
-                scored.writerow([*map(_safe, row.cells), *map(_safe, cells)])
+                scored.writerow([*map(safe, row.cells), *map(safe, cells)])
     return tally
 
 
@@ -264,14 +256,6 @@ def _without_advice(message: str) -> str:
     return re.sub(r"\.? (Correct|Enter|Choose|Confirm|Add)\b.*$", "", message)
 
 
-def _safe(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP: CSV injection); numbers stay."""
-    cell = cell.replace("\0", "").replace(BROKEN, "\ufffd")
-    if cell[:1] in {"=", "@", "\t", "\r", "+", "-"} and not _HARMLESS.match(cell):
-        return "'" + cell
-    return cell
-
-
 def _columns(mapping: Path | None, table: Table) -> Sequence[Column]:
     if mapping is not None:
         try:
@@ -279,7 +263,9 @@ def _columns(mapping: Path | None, table: Table) -> Sequence[Column]:
         except MappingError as error:
             raise ScoreFileError(f"The mapping {mapping} cannot be used:\n{error}") from None
         except (OSError, UnicodeError) as error:
-            raise ScoreFileError(f"The mapping {mapping} cannot be read: {error}.") from None
+            raise ScoreFileError(
+                f"The mapping {mapping} cannot be read: {_plain(error)}."
+            ) from None
     columns = guess_columns(table.columns)
     if not columns:
         raise ScoreFileError(
@@ -289,6 +275,10 @@ def _columns(mapping: Path | None, table: Table) -> Sequence[Column]:
     guessed = ", ".join(f"{column.column} = {column.name}" for column in columns)
     typer.echo(f"No --map given, so the columns were guessed: {guessed}", err=True)
     return columns
+
+
+def _plain(error: OSError | UnicodeError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _check_outcome(outcome: str, columns: Sequence[Column], header: Sequence[str]) -> None:
@@ -316,7 +306,7 @@ def _rule_set(path: Path | None, columns: Sequence[Column]) -> RuleSet:
     try:
         text = path.read_text(encoding="utf-8") if path else DEFAULT_RULES_TEXT
     except (OSError, UnicodeError) as error:
-        raise ScoreFileError(f"The rules {path} cannot be read: {error}.") from None
+        raise ScoreFileError(f"The rules {path} cannot be read: {_plain(error)}.") from None
     rule_set, problems = parse_rule_set(text, fields=custom_types(columns))
     if rule_set is None:
         listed = "\n".join(f"- {problem}" for problem in problems)
@@ -342,16 +332,6 @@ def _say_unprovided(rules: RuleSet, columns: Sequence[Column]) -> None:
         )
 
 
-def _check_paths(file: Path, output: Path, rejects: Path) -> None:
-    if output.resolve() == file.resolve() or rejects.resolve() == file.resolve():
-        raise ScoreFileError(f"The output would overwrite the input {file}: name another file.")
-    if output.resolve() == rejects.resolve():
-        raise ScoreFileError("Output and rejects are the same file: name two.")
-    for path in (output, rejects):
-        if not path.parent.is_dir():
-            raise ScoreFileError(f"The folder {path.parent} does not exist: create it first.")
-
-
 def _instant(text: str) -> datetime | None:
     if not text:
         return None
@@ -362,29 +342,9 @@ def _instant(text: str) -> datetime | None:
 
 
 @contextmanager
-def _placed(path: Path) -> Iterator[TextIO]:
-    """A text file that takes its place only when everything was written."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        draft.replace(path)
-    except OSError as error:
-        raise ScoreFileError(f"{path} cannot be written: {error.strerror or error}.") from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _progress(table: Table) -> Iterator[Any]:
-    """A progress bar on stderr when a person looks on; calling what it gives moves it."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    parts = (TextColumn("Scoring"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=max(1, table.size))
-        yield lambda: progress.update(task, completed=table.position())
+def _text_file(path: Path) -> Iterator[TextIO]:
+    with placed(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
 
 
 def _summary(

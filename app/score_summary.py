@@ -64,16 +64,16 @@ def _rounded(value: float | None) -> float | None:
 def in_words(summary: Mapping[str, Any]) -> str:
     """The summary as a person reads it."""
     lines = [
-        f"{summary['rows']:,} rows read ({summary['read_as']}), {summary['scored']:,} scored into"
+        f"{_rows(summary['rows'])} read ({summary['read_as']}), {summary['scored']:,} scored into"
         f" {summary['output']}."
     ]
     if summary["rejected"]:
-        lines.append(f"{summary['rejected']:,} rows rejected, with reasons: {summary['rejects']}.")
+        lines.append(f"{_rows(summary['rejected'])} rejected, with reasons: {summary['rejects']}.")
     if summary["suppressed"]:
-        lines.append(f"{summary['suppressed']:,} rows suppressed by the rules (no score).")
+        lines.append(f"{_rows(summary['suppressed'])} suppressed by the rules (no score).")
     if summary["doubtful"]:
         lines.append(
-            f"{summary['doubtful']:,} rows have a value that could not be used: see 'problems'."
+            f"{_rows(summary['doubtful'])} with a value that could not be used: see 'problems'."
         )
     outcome = summary.get("outcome")
     if outcome is None:
@@ -96,6 +96,10 @@ def in_words(summary: Mapping[str, Any]) -> str:
         lines[-1] += f"; AUC {outcome['auc']:.3f}"
     if outcome["without_outcome"]:
         lines.append(
-            f"{outcome['without_outcome']:,} rows have no readable outcome and do not count."
+            f"{_rows(outcome['without_outcome'])} without a readable outcome: not counted here."
         )
     return "\n".join(lines)
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} {'row' if number == 1 else 'rows'}"

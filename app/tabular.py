@@ -33,7 +33,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-
+#: What spreadsheets write when it is not Unicode: a short text would pass for many others.
+_DOUBLE_BYTE = ("cp932", "gb18030", "big5", "cp949")
+_CODE_PAGES = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257"]
+_CODE_PAGES += ["mac_roman", *_DOUBLE_BYTE]
 
 #: Bytes that are no text in the file's encoding are read as this (a lone surrogate, so it cannot
 #: occur in real text) and the row is rejected by name.
@@ -127,7 +130,7 @@ def _cell_text(cell: object) -> str:
 
 
 def _open_csv(path: Path, size: int) -> Table:
-    encoding = _encoding(path)
+    encoding, guessed = _encoding(path)
     stream = path.open(encoding=encoding, errors=_MARKED, newline="")
     try:
         delimiter, skip = _delimiter(stream, path)
@@ -152,6 +155,8 @@ def _open_csv(path: Path, size: int) -> Table:
                 yield _checked(row, columns)
 
     shown = encoding.removesuffix("-sig")
+    if guessed:
+        shown += " by guess: save it as CSV UTF-8 if letters look wrong"
     about = f"CSV, {shown}, separated by {_DELIMITER_NAMES[delimiter]}"
     return Table(columns, rows(), about, size, lambda: lines.position, stream.close)
 
@@ -270,25 +275,28 @@ def _columns(cells: Sequence[str], path: Path) -> tuple[str, ...]:
     return named
 
 
-def _encoding(path: Path) -> str:
-    """The file's encoding; "utf-8" also for mostly valid UTF-8, whose bad rows are named later."""
+def _encoding(path: Path) -> tuple[str, bool]:
+    """The file's encoding and whether it is a guess.
+
+    It is "utf-8" also for mostly valid UTF-8, whose bad rows are named later.
+    """
     with path.open("rb") as stream:
         sample = stream.read(_SAMPLE_BYTES)
     for bom, name in _BOMS:
         if sample.startswith(bom):
-            return name
+            return name, False
     if b"\0" in sample:
-        return _wide_encoding(sample, path)
+        return _wide_encoding(sample, path), False
     invalid, multibyte = _utf8_check(path)
-    if invalid == 0 or multibyte > 0:
-        return "utf-8"
-    guess = from_bytes(sample).best()
-    if guess is None:
+    if invalid <= multibyte:
+        return "utf-8", False
+    guess = from_bytes(sample, cp_isolation=_CODE_PAGES).best()
+    name = codecs.lookup(guess.encoding).name if guess else ""
+    if multibyte and name not in _DOUBLE_BYTE:
+        return "utf-8", False  # in one-byte text nothing looks like UTF-8 by chance
+    if not name:
         raise TableError(f"{path} is not a text file in any known encoding. Save it as CSV UTF-8.")
-    name = codecs.lookup(guess.encoding).name
-    if name in {"ascii", "utf-8"}:
-        return "cp1252"
-    return name
+    return ("cp1252" if name in {"ascii", "utf-8"} else name), True
 
 
 def _wide_encoding(sample: bytes, path: Path) -> str:

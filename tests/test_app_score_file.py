@@ -123,10 +123,25 @@ def test_unicode_encodings_are_recognised(run: Run, encoding: str) -> None:
     assert run.rows()[0]["Tier"] == "Größe"
 
 
-def test_a_windows_export_is_recognised(run: Run) -> None:
-    lines = "".join(f"a{i}@b.com,{i},Größe über München,1\n" for i in range(40))
-    assert run((HEADER + lines).encode("cp1252")).exit_code == 0
-    assert run.rows()[0]["Tier"] == "Größe über München"
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Größe über München"),
+        ("cp1252", "Café"),
+        ("cp1250", "Łódź, Příliš žluťoučký kůň"),
+        ("cp1251", "Общество Москва"),
+        ("cp932", "株式会社サンプル"),
+        ("gb18030", "北京示例有限公司"),
+    ],
+)
+def test_an_export_in_a_code_page_is_recognised_and_called_a_guess(
+    run: Run, encoding: str, text: str
+) -> None:
+    lines = "".join(f'a{i}@b.com,{i},"{text}",1\n' for i in range(2))
+    result = run((HEADER + lines).encode(encoding))
+    assert result.exit_code == 0
+    assert "by guess" in result.output
+    assert run.rows()[0]["Tier"] == text
 
 
 def test_broken_bytes_reject_their_row_only(run: Run) -> None:
