@@ -14,7 +14,8 @@ install:  ## Set up .venv (the other commands do this by themselves)
 run: install  ## Run the whole product: http://127.0.0.1:8501
 	@$(BIN)/leadlight run
 
-test: install  ## Run every test, with a real browser and a real PostgreSQL
+test: install  ## Run every test, with a real browser, a real PostgreSQL and, given Java, Spark
+	@if command -v java >/dev/null; then $(PYTHON) app/install.py --spark; fi
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 cover: install  ## Run every test and say which lines none of them reaches
@@ -39,6 +40,8 @@ lock:  ## Write the lock files anew from pyproject.toml and benchmarks/requireme
 	@uv lock --quiet
 	@uv export --quiet --no-header --no-annotate --no-emit-project --group dev \
 		--output-file requirements.lock
+	@uv export --quiet --no-header --no-annotate --only-group spark \
+		--output-file requirements-spark.lock
 	@uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --no-emit-package numpy \
 		benchmarks/requirements.in --output-file benchmarks/requirements.lock

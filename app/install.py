@@ -1,7 +1,8 @@
 """Set-up with nothing but the standard library: an environment in `.venv`, made once.
 
-Run by any Python 3.11+: `python3 app/install.py`. Packages come from the hashed lock file through
-whatever index this machine uses; `uv` does it in seconds, pip does it without.
+Run by any Python 3.11+: `python3 app/install.py`, with `--spark` for scoring on many machines as
+well. Packages come from the hashed lock files through whatever index this machine uses; `uv` does
+it in seconds, pip does it without.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
+SPARK_LOCK = ROOT / "requirements-spark.lock"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".installed"
+SPARK_STAMP = VENV / ".installed-spark"
 TOOLS = ROOT / ".tools"
 UV = "0.13.9"
 ROOMS = ("app", "connectors", "data", "pages", "scoring")
@@ -26,21 +29,23 @@ OLDEST = (3, 11)
 NEWER = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 
-def main() -> int:
-    """Make `.venv` match the lock file; at once when it already does."""
+def main(*options: str) -> int:
+    """Make `.venv` match the lock file; at once when it already does. Option: `--spark`."""
     if sys.version_info < OLDEST:
         return with_a_newer_python()
     if not LOCK.exists():
         return fail("requirements.lock is missing: get a complete copy of the project.")
-    if is_installed():
+    spark = "--spark" in options
+    if is_installed(spark):
         return 0
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)  # `make run` and `make test` may start together
-        if is_installed():
-            return 0
         try:
-            install()
+            if not is_installed():
+                install()
+            if not is_installed(spark):
+                install_spark()
         except subprocess.CalledProcessError as error:
             return fail(
                 f"A set-up step failed with code {error.returncode}:\n"
@@ -63,17 +68,19 @@ def with_a_newer_python() -> int:
             f"Leadlight needs Python 3.11 or newer; this is {found}. Install one; where it is not "
             "found by itself, name it: make run PYTHON=/path/to/python3."
         )
-    os.execv(newer, [newer, str(Path(__file__).resolve())])
+    os.execv(newer, [newer, str(Path(__file__).resolve()), *sys.argv[1:]])
 
 
-def is_installed() -> bool:
+def is_installed(spark: bool = False) -> bool:
     """Whether the last set-up finished and was for this lock file, Python and folder."""
+    if spark and stamp(SPARK_STAMP) != digest(SPARK_LOCK.read_bytes()):
+        return False
     return stamp() == f"{environment()} {wanted()}" and PYTHON.exists()
 
 
-def stamp() -> str:
+def stamp(path: Path = STAMP) -> str:
     """What the last finished set-up was for; "" when there was none."""
-    return STAMP.read_text() if STAMP.exists() else ""
+    return path.read_text() if path.exists() else ""
 
 
 def environment() -> str:
@@ -95,6 +102,7 @@ def install() -> None:
     """Make the environment anew, or bring a finished one up to date; the stamp comes last."""
     usable = stamp().startswith(environment()) and PYTHON.exists()
     STAMP.unlink(missing_ok=True)
+    SPARK_STAMP.unlink(missing_ok=True)  # what follows takes Spark out again
     if usable:
         say("Bringing .venv up to date …")
     else:
@@ -106,6 +114,18 @@ def install() -> None:
     # Read-only or set-up-only machines never write these; without them each start takes seconds.
     run([str(PYTHON), "-m", "compileall", "-q", *ROOMS])
     STAMP.write_text(f"{environment()} {wanted()}")
+
+
+def install_spark() -> None:
+    """Add Spark to a finished environment; raises CalledProcessError."""
+    say("Adding Spark to .venv (once: half a gigabyte) …")
+    locked = ["--quiet", "--no-deps", "--require-hashes", "-r", str(SPARK_LOCK)]
+    uv = find_uv()
+    if uv is not None:
+        run([uv, "pip", "install", "--python", str(PYTHON), *locked])
+    else:
+        run([*venv_pip(), "install", *locked])
+    SPARK_STAMP.write_text(digest(SPARK_LOCK.read_bytes()))
 
 
 def find_uv() -> str | None:
@@ -138,16 +158,27 @@ def install_with_uv(uv: str, usable: bool) -> bool:
 
 def install_with_pip() -> None:
     """A minute or two: the standard library makes the environment, pip installs the lock."""
-    if works([sys.executable, "-m", "pip", "--version"]):
+    if has_pip():
         # Debian's Python cannot put pip into an environment, but its own pip can fill one.
         run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)])
-        pip = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
     else:
         say("This Python has no pip. If the next step fails: apt install python3-pip python3-venv.")
         run([sys.executable, "-m", "venv", "--clear", str(VENV)])
-        pip = [str(PYTHON), "-m", "pip"]
+    pip = venv_pip()
     run([*pip, "install", "--quiet", "--require-hashes", "-r", str(LOCK)])
     run([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+
+
+def has_pip() -> bool:
+    """Whether this Python has a pip of its own."""
+    return works([sys.executable, "-m", "pip", "--version"])
+
+
+def venv_pip() -> list[str]:
+    """The pip that fills `.venv`: this Python's own, or else the environment's."""
+    if has_pip():
+        return [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+    return [str(PYTHON), "-m", "pip"]
 
 
 def works(command: list[str]) -> bool:
@@ -177,4 +208,4 @@ def fail(text: str, *, code: int = 1) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(*sys.argv[1:]))

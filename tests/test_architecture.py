@@ -43,6 +43,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "nameparser": ("scoring.names",),
     "numpy": ("scoring", "data.column_cache"),  # the one tool for many leads at once
     "phonenumbers": ("scoring.phones",),
+    "pyarrow": ("scoring.arrow_columns",),
     "pycountry": ("scoring.countries",),
     "rapidfuzz": ("scoring.emails",),
     "tldextract": ("scoring.domains",),
@@ -57,7 +58,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("app.settings",),
     "pydantic_settings": ("app.settings",),
     "python_calamine": ("app.tabular",),
-    "rich": ("app.score_file",),
+    "rich": ("app.score_output",),
     "structlog": ("app",),
     "typer": ("app.cli", "app.score_file"),
     # two rooms speak these
