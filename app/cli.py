@@ -11,7 +11,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -23,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import child, score_file
 from app.log import masked, set_up_logging
 from app.settings import Settings, SettingsError, load_settings
+from scoring.times import parse_time
 
 # Commands import what they need themselves: `leadlight version` need not load a CRM's client.
 
@@ -170,6 +172,33 @@ def sandbox(
 
 
 @cli.command()
+def replay(
+    since: Annotated[
+        str, typer.Option(help="Only scores logged since then (ISO 8601 date or time).")
+    ] = "",
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many, evenly spread over the log.")
+    ] = None,
+    lead: Annotated[int | None, typer.Option(help="Only this lead's, by number.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Compute logged scores again and compare every byte.
+
+    Exit code 0: all the same. 1: some differ. 3: none differs, but some are of another engine
+    version or of rules that cannot be read, and were not computed.
+    """
+    from app import replay_cli
+    from data.store import Store
+
+    settings = _settings()
+    with _in_words(settings), closing(Store.open(settings.database_url)) as store:
+        found = replay_cli.replay_log(store, since=_moment(since), lead=lead, sample=sample)
+    told = replay_cli.summary(found)
+    typer.echo(json.dumps(told, ensure_ascii=False) if as_json else replay_cli.in_words(told))
+    raise typer.Exit(found.code)
+
+
+@cli.command()
 def version() -> None:
     """Print the version."""
     typer.echo(installed_version("leadlight"))
@@ -180,6 +209,14 @@ def _settings() -> Settings:
         return load_settings()
     except SettingsError as error:
         _fail(f"A setting cannot be used:\n{error}", code=2)
+
+
+def _moment(text: str) -> datetime | None:
+    """A time given on the command line; None for no text."""
+    try:
+        return parse_time(text) if text else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _usable_settings() -> Settings:
