@@ -64,7 +64,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     # two rooms speak these
     "starlette": ("app.routes", "connectors.sandbox"),
     "uvicorn": ("connectors.sandbox",),
-    "yaml": ("scoring.documents", "app.columns"),
+    "yaml": ("scoring.documents", "scoring.rule_text", "app.columns"),
 }
 
 #: Modules of the standard library that reach outside; `scoring` decides from its arguments alone.
