@@ -12,7 +12,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -169,6 +169,52 @@ def sandbox(
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         stopping.wait()
+
+
+@cli.command()
+def backtest(
+    rules: Annotated[
+        Path | None, typer.Option(help="A draft to hold against the active rules.")
+    ] = None,
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at", help="When: sla[:SECONDS], first-touch, before-outcome:DAYS or weekly."
+        ),
+    ] = "sla",
+    horizon_days: Annotated[
+        float, typer.Option(min=0.0, max=3_650.0, help="Days after that in which success counts.")
+    ] = 30.0,
+    since: Annotated[str, typer.Option(help="No instant before then (ISO 8601).")] = "",
+    todays_facts: Annotated[
+        bool, typer.Option("--todays-facts", help="Facts as they are now: they may know too much.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Say how rules would have sorted the store's leads at an instant of the past.
+
+    Each lead is scored from what was known at its own instant; then it is counted who converted.
+    """
+    from app import backtest_cli
+    from app.backtest_words import in_words
+    from data.store import Store
+
+    settings, now, first = _settings(), datetime.now(UTC), _moment(since)
+    try:
+        instant = backtest_cli.read_instant(at)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--at") from None
+    with _in_words(settings), closing(Store.open(settings.database_url)) as store:
+        told = backtest_cli.backtest_store(
+            store,
+            rules,
+            instant,
+            timedelta(days=horizon_days),
+            now,
+            since=first,
+            todays_facts=todays_facts,
+        )
+    typer.echo(json.dumps(told, ensure_ascii=False) if as_json else in_words(told))
 
 
 @cli.command()

@@ -6,6 +6,7 @@ Old facts come from the score log, which keeps what each score was computed from
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -39,8 +40,8 @@ def read_history(store: Store, fact_types: FactTypes, *, todays_facts: bool = Fa
     the outcome or count up. Then something learned later can reach an earlier score.
     """
     wanted = [(name, kind) for name, kind in fact_types if name not in LEFT_OUT]
-    with reading(store.engine) as connection:
-        return history_of(_leads(connection, wanted, todays_facts), wanted)
+    with reading(store.engine) as connection, ExitStack() as open_cursors:
+        return history_of(_leads(connection, open_cursors, wanted, todays_facts), wanted)
 
 
 def data_end(store: Store, now: datetime) -> datetime:
@@ -50,8 +51,16 @@ def data_end(store: Store, now: datetime) -> datetime:
 
 
 def _leads(
-    connection: Connection, fact_types: Sequence[tuple[str, str]], todays_facts: bool
+    connection: Connection,
+    open_cursors: ExitStack,
+    fact_types: Sequence[tuple[str, str]],
+    todays_facts: bool,
 ) -> Iterator[LeadHistory]:
+    def streamed(statement: Select[Any]) -> Iterable[Any]:
+        rows = connection.execution_options(yield_per=BATCH).execute(statement)
+        open_cursors.callback(rows.close)
+        return rows
+
     first_reads = {
         row.crm: row.backfilled_at
         for row in connection.execute(select(CONNECTION.c.crm, CONNECTION.c.backfilled_at))
@@ -60,11 +69,11 @@ def _leads(
     names = [name for name, _ in fact_types]
     alive = LEAD.c.merged_into_id.is_(None), LEAD.c.deleted.is_(False)
     columns = LEAD.c.id, LEAD.c.created_at, LEAD.c.scored_at, LEAD.c.live, LEAD.c.facts
-    leads = _streamed(connection, select(*columns).where(*alive).order_by(LEAD.c.id))
+    leads = streamed(select(*columns).where(*alive).order_by(LEAD.c.id))
     inputs = LOG.c.lead_id, LOG.c.scored_at, LOG.c.inputs
-    logs = _ByLead(connection, select(*inputs).order_by(LOG.c.lead_id, LOG.c.scored_at, LOG.c.id))
-    events = _ByLead(connection, _owned(ENGAGEMENT))
-    outcomes = _ByLead(connection, _owned(OUTCOME))
+    in_time = select(*inputs).order_by(LOG.c.lead_id, LOG.c.scored_at, LOG.c.id)
+    logs = _ByLead(streamed(in_time))
+    events, outcomes = _ByLead(streamed(_owned(ENGAGEMENT))), _ByLead(streamed(_owned(OUTCOME)))
     read_once_at = max(first_reads.values(), default=None)
     for row in leads:
         happened = events.of(row.id)
@@ -89,15 +98,11 @@ def _came_later(event: Any, first_reads: Mapping[str, datetime]) -> bool:
     return read_at is not None and event.seen_at > read_at
 
 
-def _streamed(connection: Connection, statement: Select[Any]) -> Iterable[Any]:
-    return connection.execution_options(yield_per=BATCH).execute(statement)
-
-
 class _ByLead:
     """Rows in the order of their leads, handed out lead by lead."""
 
-    def __init__(self, connection: Connection, statement: Select[Any]) -> None:
-        self._groups = groupby(_streamed(connection, statement), attrgetter("lead_id"))
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self._groups = groupby(rows, attrgetter("lead_id"))
         self._next = next(self._groups, None)
 
     def of(self, lead_id: int) -> list[Any]:

@@ -9,16 +9,19 @@ from itertools import pairwise
 import numpy as np
 
 from scoring.areas import Area, area, gain
-from scoring.columns import Integers
-from scoring.history import History
+from scoring.columns import NEVER, Coded, Column, Integers, Numbers
+from scoring.history import FOREVER, History
+from scoring.inputs import GROWING_FACTS
 from scoring.kernel import NONE, ColumnScorer, Points
 from scoring.panel import Flags, Panel
-from scoring.quality import lift_at, wilson
+from scoring.quality import Cell, ColumnReading, leaky, lift_at, wilson
 from scoring.rule_set import RuleSet
 from scoring.separation import BandRate
 
 #: Engagements that are brought together at a time: memory grows with this, not with the panel.
 PART = 4_000_000
+#: Rows that the leak guard looks at.
+SAMPLED = 20_000
 #: The part of the rows, by time, whose rates are forecasts for the rest.
 EARLIER = 2 / 3
 
@@ -137,6 +140,53 @@ def compare(panel: Panel, draft: PanelScores, active: PanelScores) -> Comparison
     )
     found = gain(draft.value[both], active.value[both], panel.won[both], panel.lead[both])
     return Comparison(int(both.sum()), found, int((ours != theirs).sum()))
+
+
+def known_facts(history: History, panel: Panel) -> dict[str, tuple[int, int]]:
+    """For each fact: rows that knew it at their instant, and rows that know it by now."""
+    late = np.full(len(panel), FOREVER, np.int64)
+    return {
+        name: (_known(facts.at(panel.lead, panel.at)), _known(facts.at(panel.lead, late)))
+        for name, facts in history.facts.items()
+    }
+
+
+def _known(column: Column) -> int:
+    """How many leads have the fact."""
+    if isinstance(column, Coded):
+        return int(np.count_nonzero(column.codes))
+    if isinstance(column, Numbers):
+        return int(np.count_nonzero(~np.isnan(column.values)))
+    return int(np.count_nonzero(column.at != NEVER))
+
+
+def suspects(history: History, panel: Panel) -> list[ColumnReading]:
+    """Facts that may know the outcome, as the rows have them: a question to a person.
+
+    A CRM's formula field changes without a date of its own; so do columns of a file. Asked of
+    `SAMPLED` rows at most, spread evenly.
+    """
+    n = min(len(panel), SAMPLED)
+    rows = np.arange(n) * len(panel) // max(1, n)
+    won: list[bool] = panel.won[rows].tolist()
+    if len(set(won)) < 2:
+        return []
+    facts = {
+        name: cells(versions.at(panel.lead[rows], panel.at[rows]))
+        for name, versions in history.facts.items()
+        if name not in GROWING_FACTS
+    }
+    return leaky(facts, won)
+
+
+def cells(column: Column) -> list[Cell]:
+    """A column's values one by one, None where unknown; dates as microseconds since 1970."""
+    if isinstance(column, Coded):
+        values = [None, *(v if isinstance(v, str) else str(v) for v in column.values)]
+        return [values[code] for code in column.codes.tolist()]
+    if isinstance(column, Numbers):
+        return [None if number != number else number for number in column.values.tolist()]
+    return [None if at == NEVER else float(at) for at in column.at.tolist()]
 
 
 def _band_rates(
