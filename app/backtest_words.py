@@ -24,6 +24,8 @@ from scoring.rule_set import RuleSet
 
 #: A fact is named as learned late when so much less of the rows knew it at their instant.
 LATE = 0.9
+#: Facts that are named one by one.
+SHOWN = 5
 
 
 def summary(
@@ -174,15 +176,22 @@ def in_words(told: Mapping[str, Any]) -> str:
         lines += [*_comparison_in_words(told["comparison"]), ""]
     for note in told["notes"]:
         lines.append(f"Note: {note}")
-    for fact in told.get("learned_later", ()):
+    if learned := told.get("learned_later"):
         lines.append(
-            f"Learned later: {_label(fact['fact'])} is known in {fact['now']:.0%} of rows now, was"
-            f" in {fact['then']:.0%} then."
+            "Learned after the instant, and unknown until then: "
+            + _listed(
+                [
+                    f"{_label(f['fact'])} ({f['then']:.0%} of rows then, {f['now']:.0%} now)"
+                    for f in learned
+                ]
+            )
+            + ". --since leaves earlier instants out, --todays-facts takes facts as they are now."
         )
-    for fact in told["suspicious"]:
+    if suspicious := told["suspicious"]:
         lines.append(
-            f"May know the outcome: {_label(fact['fact'])} ({'; '.join(fact['reasons'])}). Was it"
-            " filled in before the outcome?"
+            "May know the outcome, was it filled in before? "
+            + _listed([f"{_label(f['fact'])} ({'; '.join(f['reasons'])})" for f in suspicious])
+            + "."
         )
     return "\n".join(lines).rstrip()
 
@@ -199,9 +208,7 @@ def _head(told: Mapping[str, Any]) -> list[str]:
     until = told.get("mature_until")
     for name, n in told["excluded"].items():
         when = f" (instants after {until})" if name == "immature" and until else ""
-        lines.append(f"Left out: {n:,} {EXCLUSIONS[name]}{when}.")
-    for reason, n in told.get("unreadable", {}).items():
-        lines.append(f"Left out: {n:,} {reason}.")
+        lines.append(f"Left out: {n:,} rows, {EXCLUSIONS[name]}{when}.")
     return lines
 
 
@@ -255,6 +262,11 @@ def _area_words(found: Mapping[str, float | None]) -> str:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" (95 %: {low:.3f} to {high:.3f})"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = len(texts) - SHOWN
+    return "; ".join(texts[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _label(fact: str) -> str:

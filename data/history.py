@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -22,22 +21,21 @@ from data.store import CONNECTION, Store
 from data.tables import ScoreLog, table
 from scoring.history import LEFT_OUT, History, LeadHistory, Version, history_of
 from scoring.inputs import GROWING_FACTS, facts_of_inputs
-from scoring.scores import Fact, Facts
+from scoring.scores import Fact
 
 LOG = table(ScoreLog)
 #: Rows that are fetched at a time.
 BATCH = 5_000
-#: Facts that are read out of the same address and number as what enrichment adds to them.
-_DATED_LIKE_ENRICHMENT = ("email_kind", "phone_valid")
 
 FactTypes = Iterable[tuple[str, str]]
 
 
 def read_history(store: Store, fact_types: FactTypes, *, todays_facts: bool = False) -> History:
-    """Every living lead; facts that the store holds no version of are unknown until they came.
+    """Every living lead; a fact is unknown until a logged score was computed from it.
 
-    `todays_facts`: take the facts as they are now for all times instead, but those that move with
-    the outcome or count up. Then something learned later can reach an earlier score.
+    What a first read brings counts as learned then, although its record is older: whether a record
+    was touched again tells how its lead ended. `todays_facts`: take the facts as they are now for
+    all times instead, but those that move with the outcome or count up.
     """
     wanted = [(name, kind) for name, kind in fact_types if name not in LEFT_OUT]
     with reading(store.engine) as connection, ExitStack() as open_cursors:
@@ -68,20 +66,18 @@ def _leads(
     }
     names = [name for name, _ in fact_types]
     alive = LEAD.c.merged_into_id.is_(None), LEAD.c.deleted.is_(False)
-    columns = LEAD.c.id, LEAD.c.created_at, LEAD.c.scored_at, LEAD.c.live, LEAD.c.facts
+    columns = LEAD.c.id, LEAD.c.created_at, LEAD.c.facts
     leads = streamed(select(*columns).where(*alive).order_by(LEAD.c.id))
     inputs = LOG.c.lead_id, LOG.c.scored_at, LOG.c.inputs
     in_time = select(*inputs).order_by(LOG.c.lead_id, LOG.c.scored_at, LOG.c.id)
     logs = _ByLead(streamed(in_time))
     events, outcomes = _ByLead(streamed(_owned(ENGAGEMENT))), _ByLead(streamed(_owned(OUTCOME)))
-    read_once_at = max(first_reads.values(), default=None)
     for row in leads:
         happened = events.of(row.id)
-        now = _States(row, read_once_at)
         yield LeadHistory(
             row.id,
             row.created_at,
-            now.todays(names) if todays_facts else now.versions(names, logs.of(row.id)),
+            _todays(names, row.facts) if todays_facts else _versions(names, logs.of(row.id)),
             [engagement_from_row(event) for event in happened],
             [outcome_from_row(ending) for ending in outcomes.of(row.id)],
             {event.key: event.seen_at for event in happened if _came_later(event, first_reads)},
@@ -116,49 +112,34 @@ class _ByLead:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _States:
-    """A lead's facts now, and when the first read of the CRMs was over."""
+def _todays(names: Sequence[str], stored: Mapping[str, Any]) -> dict[str, list[Version]]:
+    """One version of each fact, for all times."""
+    facts = facts_from_json(stored)
+    return {name: [Version(facts[name])] for name in names if name in facts}
 
-    row: Any
-    read_once_at: datetime | None
 
-    def todays(self, names: Sequence[str]) -> dict[str, list[Version]]:
-        """One version of each fact, for all times."""
-        facts = facts_from_json(self.row.facts)
-        return {name: [Version(facts[name])] for name in names if name in facts}
+def _versions(names: Sequence[str], logged: Sequence[Any]) -> dict[str, list[Version]]:
+    """Each fact as the log saw it change.
 
-    def versions(self, names: Sequence[str], logged: Sequence[Any]) -> dict[str, list[Version]]:
-        """Each fact as the log saw it change, then as it is now."""
-        states = [(entry.scored_at, facts_of_inputs(entry.inputs)) for entry in logged]
-        if self.row.scored_at is not None:
-            states.append((self.row.scored_at, facts_from_json(self.row.facts)))
-        found: dict[str, list[Version]] = {name: [] for name in names}
-        for seen_at, facts in states:
-            facts = _dated(facts)
-            known_at = seen_at if self._watched(seen_at) else None
-            for name, versions in found.items():
-                last, fact = (versions[-1].fact if versions else None), facts.get(name)
-                if not _same(name, last, fact):
-                    since = seen_at if fact is None else fact.at
-                    versions.append(Version(fact, since, known_at))
-        return found
-
-    def _watched(self, seen_at: datetime) -> bool:
-        """Whether what was seen then was news then, and not part of a first read."""
-        return self.row.live or (self.read_once_at is not None and seen_at > self.read_once_at)
+    What the lead's row says today is left out: when it was learned would depend on when the lead
+    was looked at last.
+    """
+    found: dict[str, list[Version]] = {name: [] for name in names}
+    for entry in logged:
+        facts = facts_of_inputs(entry.inputs)
+        for name, versions in found.items():
+            last, fact = (versions[-1].fact if versions else None), facts.get(name)
+            if _same(name, last, fact):
+                continue
+            if fact is not None and name in GROWING_FACTS:  # a lead's creation is known with it
+                versions.append(Version(fact, fact.at))
+            else:
+                since = None if fact is None else fact.at
+                versions.append(Version(fact, since, entry.scored_at))
+    return found
 
 
 def _same(name: str, last: Fact | None, fact: Fact | None) -> bool:
     if last is None or fact is None:
         return last is fact
     return last.at == fact.at if name in GROWING_FACTS else last.value == fact.value
-
-
-def _dated(facts: Facts) -> dict[str, Fact]:
-    """Undated facts are read out of the address or number: they are as old as what these tell."""
-    known = [facts[name].at for name in _DATED_LIKE_ENRICHMENT if name in facts]
-    newest = max((at for at in known if at is not None), default=None)
-    return {
-        name: replace(fact, at=newest) if fact.at is None else fact for name, fact in facts.items()
-    }

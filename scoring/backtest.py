@@ -20,7 +20,7 @@ from scoring.separation import BandRate
 
 #: Engagements that are brought together at a time: memory grows with this, not with the panel.
 PART = 4_000_000
-#: Rows that the leak guard looks at.
+#: Leads that the leak guard looks at.
 SAMPLED = 20_000
 #: The part of the rows, by time, whose rates are forecasts for the rest.
 EARLIER = 2 / 3
@@ -163,11 +163,12 @@ def _known(column: Column) -> int:
 def suspects(history: History, panel: Panel) -> list[ColumnReading]:
     """Facts that may know the outcome, as the rows have them: a question to a person.
 
-    A CRM's formula field changes without a date of its own; so do columns of a file. Asked of
-    `SAMPLED` rows at most, spread evenly.
+    A CRM's formula field changes without a date of its own; so do columns of a file. Looked at in
+    the first row of each lead, of `SAMPLED` leads at most.
     """
-    n = min(len(panel), SAMPLED)
-    rows = np.arange(n) * len(panel) // max(1, n)
+    firsts = np.unique(panel.lead, return_index=True)[1]
+    n = min(len(firsts), SAMPLED)
+    rows = firsts[np.arange(n) * len(firsts) // max(1, n)]
     won: list[bool] = panel.won[rows].tolist()
     if len(set(won)) < 2:
         return []

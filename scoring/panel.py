@@ -73,7 +73,7 @@ EXCLUSIONS: Mapping[str, str] = {
     "untouched": "never touched by us",
     "early": "before the lead was created or before the period",
     "decided": "already converted, won or lost at the instant",
-    "immature": "too young: the label horizon has not passed",
+    "immature": "too young, their horizon has not passed",
 }
 
 

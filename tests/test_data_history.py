@@ -83,31 +83,34 @@ def test_a_fact_that_was_taken_away_is_unknown_from_then_on(store: Store) -> Non
     assert known(read(store), "job_title", *moments) == ["ceo", "ceo", None]
 
 
-def test_a_change_that_moved_no_score_is_known_too(store: Store) -> None:
+def test_a_change_that_moved_no_score_is_known_with_the_next_that_did(store: Store) -> None:
     start = NOW - 30 * DAY
     came(store, start + SOON, records=[record(1, created_at=start, city="Oslo")])
-    changed = {"created_at": start, "modified_at": start + 3 * DAY}
-    came(store, start + 3 * DAY + SOON, records=[record(1, **changed, city="Bergen")])
-    found = known(read(store), "city", start + DAY, start + 4 * DAY)
-    assert found == ["oslo", "bergen"]
+    changed = {"created_at": start, "modified_at": start + 3 * DAY, "city": "Bergen"}
+    came(store, start + 3 * DAY + SOON, records=[record(1, **changed)])
+    before = known(read(store), "city", start + DAY, start + 4 * DAY)
+    changed |= {"modified_at": start + 5 * DAY, "job_title": "CEO"}
+    came(store, start + 5 * DAY + SOON, records=[record(1, **changed)])
+    after = known(read(store), "city", start + DAY, start + 4 * DAY, start + 6 * DAY)
+    assert before == ["oslo", "oslo"]  # and what came on the sixth day does not change that
+    assert after == ["oslo", "oslo", "bergen"]
 
 
-def test_what_a_first_read_brings_counts_from_its_own_time(store: Store) -> None:
+def test_a_fact_that_a_first_read_brought_was_not_known_before(store: Store) -> None:
+    """A record's own date tells no less: those that were touched again are those that converted."""
     start, read_at = NOW - 400 * DAY, NOW - 366 * DAY
-    given = {"created_at": start, "modified_at": start + 10 * DAY, "job_title": "CEO"}
+    given = {"created_at": start, "modified_at": start, "job_title": "CEO"}
     came(store, read_at, live=False, records=[record(1, **given)])
-    moments = [start + DAY, start + 10 * DAY]
-    assert known(read(store), "job_title", *moments) == [None, "ceo"]
-    assert known(read(store, todays_facts=True), "job_title", *moments) == ["ceo", "ceo"]
+    assert known(read(store), "job_title", read_at - SOON, read_at) == [None, "ceo"]
+    assert known(read(store), "age_days", start + DAY) == [start]
+    assert known(read(store, todays_facts=True), "job_title", start + DAY) == ["ceo"]
 
 
-def test_enrichment_is_as_old_as_the_address_it_was_read_from(store: Store) -> None:
-    start, read_at = NOW - 400 * DAY, NOW - 366 * DAY
-    given = {"created_at": start, "modified_at": start + 10 * DAY, "email": "ada@acme.example.com"}
-    came(store, read_at, live=False, records=[record(1, **given)])
-    found = known(read(store), "domain", start + 10 * DAY - SOON, start + 10 * DAY)
-    assert found[0] is None
-    assert found[1] is not None
+def test_what_is_true_later_is_not_true_before_though_it_is_known(store: Store) -> None:
+    start = NOW - 30 * DAY
+    ahead = record(1, created_at=start, modified_at=start + DAY, job_title="CEO")
+    came(store, start + SOON, records=[ahead])
+    assert known(read(store), "job_title", start + SOON, start + DAY) == [None, "ceo"]
 
 
 def test_an_engagement_that_was_read_late_was_not_known_before(store: Store) -> None:
