@@ -1,4 +1,4 @@
-"""What only benchmarks need (other engines, a plotter), in a folder that nothing else looks into."""
+"""What only benchmarks need (other engines, a plotter), in a folder nobody else looks into."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def _sums(now: int) -> dict[str, str]:
 
     def grouped(columns: Iterable[str], where: str) -> str:
         chosen = ", ".join(columns)
-        return f"SELECT lead, {chosen} FROM events WHERE events.at <= {now} AND {where} GROUP BY lead"
+        return (
+            f"SELECT lead, {chosen} FROM events WHERE events.at <= {now} AND {where} GROUP BY lead"
+        )
 
     def fading(name: str, kind: str, days: float) -> str:
         return grouped([f"sum({_weight(now, days)}) AS {name}"], f"kind = '{kind}'")
@@ -266,7 +268,9 @@ def query(now: int) -> str:
         return f"CASE WHEN {where} THEN least({whole}, 5000) ELSE {whole} END"
 
     def band(score: str) -> str:
-        return f"CASE WHEN {score} >= 65000 THEN 0 WHEN {score} >= 40000 THEN 1 WHEN {score} >= 20000 THEN 2 ELSE 3 END"
+        starts = ((65_000, 0), (40_000, 1), (20_000, 2))
+        cases = " ".join(f"WHEN {score} >= {start} THEN {place}" for start, place in starts)
+        return f"CASE {cases} ELSE 3 END"
 
     return f"""
 WITH {parts},

@@ -26,7 +26,7 @@ from business_rules.variables import (
     string_rule_variable,
 )
 
-from benchmarks.engine.field_rules import Cases, FieldRule, Test, Units
+from benchmarks.engine.field_rules import Cases, FieldRule, Question, Units
 
 Inputs = dict[str, Any]
 
@@ -84,7 +84,7 @@ class Language:
         chain = "".join(f"{self._test(test)} ? {points} : " for test, points in rule.cases)
         return f"({chain}0)"
 
-    def _test(self, test: Test) -> str:
+    def _test(self, test: Question) -> str:  # noqa: C901  # one case for each operator
         fact, argument = test.fact, test.argument
         match test.operator:
             case "all":
@@ -179,7 +179,7 @@ def _logic_of(rule: FieldRule) -> dict[str, Any]:
     return {"if": [*chain, 0]}
 
 
-def _logic(test: Test) -> Any:
+def _logic(test: Question) -> Any:  # noqa: C901  # one case for each operator
     variable, argument = {"var": test.fact}, test.argument
     match test.operator:
         case "all":
@@ -244,22 +244,27 @@ def _entries(rule: FieldRule) -> list[tuple[dict[str, Any], int]]:
     if isinstance(rule, Units):
         # no arithmetic: a condition for each unit
         steps = [rule.unit * (i + 1) for i in range(rule.most)]
-        return [(_asks(Test("at_least", rule.fact, float(step))), rule.points) for step in steps]
+        return [
+            (_asks(Question("at_least", rule.fact, float(step))), rule.points) for step in steps
+        ]
     tests = [test for test, _ in rule.cases]
     if len(tests) > 1 and tests[0].operator == "at_least":
         above = [None, *(test.argument for test in tests)]
         return [
-            (_asks(test if top is None else Test("all", argument=(test, _under(test, top)))), points)
+            (
+                _asks(test if top is None else Question("all", argument=(test, _under(test, top)))),
+                points,
+            )
             for (test, points), top in zip(rule.cases, above, strict=False)
         ]
     return [(_asks(test), points) for test, points in rule.cases]
 
 
-def _under(test: Test, top: float) -> Test:
-    return Test("less", test.fact, top)
+def _under(test: Question, top: float) -> Question:
+    return Question("less", test.fact, top)
 
 
-def _asks(test: Test) -> dict[str, Any]:
+def _asks(test: Question) -> dict[str, Any]:  # noqa: C901  # one case for each operator
     fact, argument = test.fact, test.argument
 
     def ask(operator: str, value: Any) -> dict[str, Any]:
@@ -269,7 +274,12 @@ def _asks(test: Test) -> dict[str, Any]:
         case "all" | "any":
             return {test.operator: [_asks(part) for part in argument]}
         case "not":  # only "is not one text" is asked, and never of an unknown one
-            return {"all": [_asks(Test("known", argument.fact)), _asks(Test("other", argument.fact, argument.argument))]}
+            return {
+                "all": [
+                    _asks(Question("known", argument.fact)),
+                    _asks(Question("other", argument.fact, argument.argument)),
+                ]
+            }
         case "other":
             return ask("matches_regex", f"^(?!{argument[0]}$)")
         case "equals":
@@ -301,7 +311,7 @@ def _variables(rules: Sequence[FieldRule]) -> Callable[[Inputs], BaseVariables]:
     """A class with a method for each fact, as the library wants it."""
     methods: dict[str, Any] = {}
 
-    def add(test: Test) -> None:
+    def add(test: Question) -> None:
         if test.operator in ("all", "any"):
             for part in test.argument:
                 add(part)
@@ -315,7 +325,7 @@ def _variables(rules: Sequence[FieldRule]) -> Callable[[Inputs], BaseVariables]:
             for test, _ in rule.cases:
                 add(test)
         else:
-            add(Test("at_least", rule.fact))
+            add(Question("at_least", rule.fact))
 
     def start(self: Any, lead: Mapping[str, Any]) -> None:
         self.lead = lead
@@ -323,7 +333,7 @@ def _variables(rules: Sequence[FieldRule]) -> Callable[[Inputs], BaseVariables]:
     return type("Lead", (BaseVariables,), {"__init__": start, **methods})
 
 
-def _variable(test: Test) -> Any:
+def _variable(test: Question) -> Any:
     fact = test.fact
 
     def read(self: Any) -> Any:

@@ -17,7 +17,7 @@ DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Question:
     """One question: "equals", "in", "contains", "matches", "any_of", "true", "known", or a number
     "at_least", "below"; "all", "any" and "not" hold further tests in `argument`."""
 
@@ -31,7 +31,7 @@ class Cases:
     """A rule: milli-points of the first test that holds, else nothing."""
 
     id: str
-    cases: tuple[tuple[Test, int], ...]
+    cases: tuple[tuple[Question, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,42 +92,44 @@ def _rule(rule: Mapping[str, Any]) -> FieldRule:
     if next(iter(points)).startswith("from "):
         steps = [(float(key.removeprefix("from ")), number) for key, number in points.items()]
         ordered = sorted(steps, reverse=True)
-        tests = [(Test("at_least", rule["by"], start), number) for start, number in ordered]
+        tests = [(Question("at_least", rule["by"], start), number) for start, number in ordered]
     else:
-        tests = [(Test("equals", rule["by"], value), number) for value, number in points.items()]
+        tests = [
+            (Question("equals", rule["by"], value), number) for value, number in points.items()
+        ]
     return Cases(rule["id"], tuple((test, round(number * 1_000)) for test, number in tests))
 
 
-def _condition(when: Mapping[str, Any]) -> Test:
+def _condition(when: Mapping[str, Any]) -> Question:
     parts = []
     for key, wanted in when.items():
         if key in ("all", "any"):
-            parts.append(Test(key, argument=tuple(_condition(part) for part in wanted)))
+            parts.append(Question(key, argument=tuple(_condition(part) for part in wanted)))
         elif key == "not":
-            parts.append(Test(key, argument=_condition(wanted)))
+            parts.append(Question(key, argument=_condition(wanted)))
         elif isinstance(wanted, dict):
             parts += [_test(key, operator, argument) for operator, argument in wanted.items()]
         else:
             parts.append(_test(key, "in", wanted if isinstance(wanted, list) else [wanted]))
-    return parts[0] if len(parts) == 1 else Test("all", argument=tuple(parts))
+    return parts[0] if len(parts) == 1 else Question("all", argument=tuple(parts))
 
 
-def _test(fact: str, operator: str, argument: Any) -> Test:
+def _test(fact: str, operator: str, argument: Any) -> Question:
     match operator:
         case "in" | "contains" | "any_of":
-            return Test(operator, fact, tuple(text.casefold() for text in argument))
+            return Question(operator, fact, tuple(text.casefold() for text in argument))
         case "is_true":
-            return Test("true", fact)
+            return Question("true", fact)
         case "is_known":
-            return Test("known", fact)
+            return Question("known", fact)
         case "within_days":
             # the age in days, exact in binary for what is asked here
-            both = (Test("at_least", fact, 0.0), Test("at_most", fact, float(argument)))
-            return Test("all", argument=both)
+            both = (Question("at_least", fact, 0.0), Question("at_most", fact, float(argument)))
+            return Question("all", argument=both)
         case "equals" if isinstance(argument, str):
-            return Test("equals", fact, argument.casefold())
+            return Question("equals", fact, argument.casefold())
         case "at_least" | "below" | "matches":
-            return Test(operator, fact, argument)
+            return Question(operator, fact, argument)
     raise ValueError(f"other engines are not asked {operator!r}")
 
 

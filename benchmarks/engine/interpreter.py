@@ -68,36 +68,35 @@ class Interpreter:
             if age >= 0:
                 ages.setdefault(engagement.kind, []).append((age, engagement.detail))
         rows: list[tuple[str, int]] = []
-        value = low = high = 0
-        dimensions = []
+        total, dimensions = (0, 0, 0), []
         for name, (limits, groups) in zip(self._names, self._dimensions, strict=True):
-            inside = inside_low = inside_high = 0
+            inside = (0, 0, 0)
             for group, group_limits, rules in groups:
-                points = least = most = 0
+                given = (0, 0, 0)
                 for rule in rules:
-                    given, given_low, given_high = _gives(rule, facts, ages, now)
-                    if given:
-                        rows.append((rule["id"], given))
-                    points += given
-                    least += given_low
-                    most += given_high
-                after = _clip(points, group_limits)
-                if after != points:
-                    rows.append((f"limit:{group}", after - points))
-                inside += after
-                inside_low += _clip(least, group_limits)
-                inside_high += _clip(most, group_limits)
-            after = _clip(inside, limits)
-            if after != inside:
-                rows.append((f"limit:{name}", after - inside))
-            dimensions.append(after)
-            value += after
-            low += _clip(inside_low, limits)
-            high += _clip(inside_high, limits)
-        scale = (0, 100_000)
-        if _clip(value, scale) != value:
-            rows.append(("limit:score", _clip(value, scale) - value))
-        value, low, high = _clip(value, scale), _clip(low, scale), _clip(high, scale)
+                    found = _gives(rule, facts, ages, now)
+                    if found[0]:
+                        rows.append((rule["id"], found[0]))
+                    given = _plus(given, found)
+                inside = _plus(inside, _limited(f"limit:{group}", given, group_limits, rows))
+            after = _limited(f"limit:{name}", inside, limits, rows)
+            dimensions.append(after[0])
+            total = _plus(total, after)
+        scale = _limited("limit:score", total, (0, 100_000), rows)
+        value, low, high = self._capped(scale, facts, ages, now, rows)
+        band = self._band(value)
+        certain = self._band(low) == band == self._band(high)
+        return Answer(value, low, high, band, certain, tuple(dimensions), rows)
+
+    def _capped(
+        self,
+        scale: Outcome,
+        facts: Mapping[str, Any],
+        ages: Events,
+        now: datetime,
+        rows: list[tuple[str, int]],
+    ) -> Outcome:
+        value, low, high = scale
         for name, when, cap in self._disqualify:
             holds = _truth(when, facts, ages, now, False)
             possible = _truth(when, facts, ages, now, True)
@@ -108,9 +107,7 @@ class Interpreter:
                 high = min(high, cap)
             if possible is not False:
                 low = min(low, cap)
-        band = self._band(value)
-        certain = self._band(low) == band == self._band(high)
-        return Answer(value, low, high, band, certain, tuple(dimensions), rows)
+        return value, low, high
 
     def _band(self, value: int) -> str:
         for start, key in self._bands:
@@ -216,6 +213,20 @@ def _when(engagement: Engagement) -> tuple[datetime, str]:
 def _clip(number: int, limits: tuple[float, float]) -> int:
     low, high = limits
     return int(low) if number < low else int(high) if number > high else number
+
+
+def _plus(one: Outcome, other: Outcome) -> Outcome:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+def _limited(
+    name: str, given: Outcome, limits: tuple[float, float], rows: list[tuple[str, int]]
+) -> Outcome:
+    """Within the limits; what they changed is a contribution."""
+    after = _clip(given[0], limits)
+    if after != given[0]:
+        rows.append((name, after - given[0]))
+    return after, _clip(given[1], limits), _clip(given[2], limits)
 
 
 def _truth(

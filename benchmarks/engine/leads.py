@@ -32,7 +32,7 @@ def lead(columns: Columns, number: int) -> Lead:
     log, engagements = columns.log, []
     for row in range(int(log.offsets[number]), int(log.offsets[number + 1])):
         kind, detail = log.whats[int(log.what[row])]
-        at = _moment(int(log.at[row]))
+        at = moment(int(log.at[row]))
         engagements.append(Engagement(str(row), kind, at, RECORD, detail=detail))
     return Lead(facts, engagements, plain)
 
@@ -53,8 +53,9 @@ def _fact(columns: Columns, name: str, value: Any) -> Fact:
     if not isinstance(column, Dates):
         return Fact(value, "file")
     # what a growing fact is worth now follows from its time
-    return Fact(0.0 if column.growing else _moment(value), "file", _moment(value))
+    return Fact(0.0 if column.growing else moment(value), "file", moment(value))
 
 
-def _moment(at: int) -> datetime:
+def moment(at: int) -> datetime:
+    """Microseconds since 1970 as an aware time."""
     return EPOCH + timedelta(microseconds=at)

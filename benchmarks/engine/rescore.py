@@ -1,0 +1,249 @@
+"""Everything scored anew: against other engines, against memory, and against less to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.engine import polars_peer
+from benchmarks.engine.duckdb_peer import Database
+from benchmarks.engine.interpreter import Interpreter
+from benchmarks.engine.leads import Lead, lead, moment
+from benchmarks.engine.sizes import Sizes
+from benchmarks.engine.table import Row, times_faster
+from benchmarks.estate import DAY_US, NOW, Estate, document
+from benchmarks.measure import Work, by_turns, say, seconds, spoken
+from scoring.columns import Coded, Columns
+from scoring.events import matcher, patterns_of
+from scoring.inputs import microseconds
+from scoring.kernel import ColumnScorer, Scores
+from scoring.rule_set import RuleSet
+from scoring.scores import DIMENSIONS
+
+LATER = NOW + timedelta(days=1)
+Answers = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rescore:
+    """Rows of the table, and seconds by name for the picture."""
+
+    rows: list[Row]
+    times: dict[str, float]
+    polars: float  # seconds of the fastest way through Polars on texts
+
+
+def rescore(great: Estate, sizes: Sizes) -> Rescore:
+    """Check every engine's answers for every lead, then measure all by turns."""
+    ours = _Ours(great)
+    ours.bind()
+    ours.now()
+    sample = _sample(great.columns, sizes.sample)
+    interpreter = Interpreter(document())
+    compare_with_interpreter(interpreter, sample, ours.found, {n: NOW for n in sample})
+    others = _others(great, ours.found)
+    ours.at_own_instants()
+    instants = {n: moment(int(ours.instants[n])) for n in list(sample)[:2_000]}
+    compare_with_interpreter(interpreter, sample, ours.found, instants)
+
+    def interpret() -> None:
+        for one in sample.values():
+            interpreter.score(one.facts, one.engagements, NOW)
+
+    say("rescore: measuring")
+    works: dict[str, Work] = {
+        "bind": ours.bind,
+        "full": ours.now,
+        "decay": ours.later,
+        "backtest": ours.at_own_instants,
+    }
+    runs = by_turns(works | others | {"plain interpreter": interpret}, sizes.rounds)
+    times = {name: median(took) for name, took in runs.items()}
+    times["plain interpreter"] *= great.columns.n / len(sample)
+    bandwidth, traffic = memory_bandwidth(), least_traffic(great.columns, great.rule_set)
+    times["memory bandwidth"] = traffic / bandwidth
+    return Rescore(_rows(times, bandwidth, traffic, great.columns), times, _polars(times))
+
+
+class _Ours:
+    """Our kernel, step by step; a new scorer each round has nothing worked out yet."""
+
+    def __init__(self, great: Estate) -> None:
+        self._estate = great
+        self.found = Scores.empty(0)
+        self.instants = own_instants(great.columns.n)
+
+    def bind(self) -> None:
+        """What depends on the rules and the values alone: texts, regular expressions, hits."""
+        self._scorer = ColumnScorer(self._estate.rule_set, self._estate.columns)
+
+    def now(self) -> None:
+        """Every lead, from the hits."""
+        self.found = self._scorer.score(NOW)
+
+    def later(self) -> None:
+        """Every lead a day later, with nothing new."""
+        self.found = self._scorer.score(LATER)
+
+    def at_own_instants(self) -> None:
+        """Every lead at an instant of its own, from what was there then."""
+        self.found = self._scorer.score(self.instants)
+
+
+def own_instants(leads: int) -> NDArray[np.int64]:
+    """An instant for each lead within the last 300 days, in microseconds."""
+    random = np.random.default_rng(11)
+    return microseconds(NOW) - random.integers(0, 300 * DAY_US, leads)
+
+
+# -- equal answers ---------------------------------------------------------------------------------
+
+
+def _sample(columns: Columns, size: int) -> dict[int, Lead]:
+    numbers = np.random.default_rng(5).choice(columns.n, min(size, columns.n), replace=False)
+    return {int(n): lead(columns, int(n)) for n in np.sort(numbers)}
+
+
+def compare(name: str, ours: Scores, theirs: Answers) -> None:
+    """Raises AssertionError unless value, band and dimensions are the same for every lead.
+
+    Others look at each rule's bounds by itself, ours are exact: theirs must contain ours.
+    """
+    exact = {"value": ours.value, "band": ours.band}
+    exact |= dict(zip(DIMENSIONS, ours.dimensions, strict=True))
+    for column, values in exact.items():
+        _none(name, f"{column} differs", values != theirs[column])
+    _none(name, "low is above ours", theirs["low"] > ours.low)
+    _none(name, "high is below ours", theirs["high"] < ours.high)
+    _none(name, "the band is certain to it alone", theirs["certain"] & ~ours.certain)
+
+
+def _none(name: str, what: str, wrong: NDArray[np.bool_]) -> None:
+    if wrong.any():
+        raise AssertionError(f"{name}: {what} for {int(wrong.sum()):,} leads")
+
+
+def compare_with_interpreter(
+    interpreter: Interpreter,
+    sample: Mapping[int, Lead],
+    scores: Scores,
+    instants: Mapping[int, datetime],
+) -> None:
+    """The same for some leads, each at its instant."""
+    bands = list(document()["bands"])
+    found = [
+        interpreter.score(sample[number].facts, sample[number].engagements, at)
+        for number, at in instants.items()
+    ]
+    theirs = {name: np.array([getattr(answer, name) for answer in found])
+              for name in ("value", "low", "high", "certain")}  # fmt: skip
+    theirs["band"] = np.array([bands.index(answer.band) for answer in found])
+    for position, name in enumerate(DIMENSIONS):
+        theirs[name] = np.array([answer.dimensions[position] for answer in found])
+    compare("plain interpreter", _some(scores, list(instants)), theirs)
+
+
+def _some(scores: Scores, numbers: list[int]) -> Scores:
+    return Scores(**{field.name: getattr(scores, field.name)[..., numbers]
+                     for field in fields(scores)})  # fmt: skip
+
+
+def _others(great: Estate, ours: Scores) -> dict[str, Work]:
+    """The other engines' work, each checked for every lead."""
+    say("rescore: giving other engines their data, comparing answers")
+    leads, events = polars_peer.leads_frame(great.columns), polars_peer.events_frame(great.columns)
+    masks, bits = polars_peer.masks_frame(great.columns, great.rule_set)
+    database = Database(leads, events)
+    works: dict[str, Callable[[], Any]] = {
+        "Polars, streaming": lambda: polars_peer.scores(leads, events, NOW, "streaming"),
+        "Polars, in memory": lambda: polars_peer.scores(leads, events, NOW, "in-memory"),
+        "Polars, our bitmasks": lambda: polars_peer.scores_by_mask(
+            leads, masks, bits, NOW, "streaming"
+        ),
+        "DuckDB": lambda: database.scores(NOW),
+    }
+    for name, work in works.items():
+        answers = work()
+        columns = ("value", "low", "high", "band", "certain", *DIMENSIONS)
+        compare(name, ours, {column: np.asarray(answers[column]) for column in columns})
+    return dict(works)
+
+
+# -- what memory allows ----------------------------------------------------------------------------
+
+
+def memory_bandwidth() -> float:
+    """Bytes a second of adding two arrays into a third on two threads (as STREAM counts)."""
+    size = 32_000_000
+    a, b, c = np.ones(size), np.ones(size), np.zeros(size)
+    halves = [slice(0, size // 2), slice(size // 2, size)]
+
+    def add() -> None:
+        list(threads.map(lambda part: np.add(a[part], b[part], out=c[part]), halves))
+
+    with ThreadPoolExecutor(2) as threads:
+        best = min(seconds(add) for _ in range(10))
+    return 3 * 8 * size / best
+
+
+def least_traffic(columns: Columns, rule_set: RuleSet) -> int:
+    """Bytes that must move at least once: the instants of what each pattern matches, a code for
+    each lead and fact that rules read, and the scores."""
+    log, total = columns.log, 0
+    occurs = np.bincount(log.what, minlength=len(log.whats))
+    for pattern in patterns_of(rule_set):
+        matches = matcher(pattern)
+        wanted = np.array([matches(*what) for what in log.whats], bool)
+        total += 8 * int(occurs[wanted].sum()) + 4 * columns.n
+    for name, _ in rule_set.fact_types:
+        column = columns.facts[name]
+        large = isinstance(column, Coded) and len(column.values) > 255
+        total += columns.n * (4 if large else 1)
+    scores = Scores.empty(columns.n)
+    return total + sum(getattr(scores, field.name).nbytes for field in fields(scores))
+
+
+# -- the table -------------------------------------------------------------------------------------
+
+
+def _polars(times: Mapping[str, float]) -> float:
+    return min(times["Polars, streaming"], times["Polars, in memory"])
+
+
+def _rows(
+    times: Mapping[str, float], bandwidth: float, traffic: int, columns: Columns
+) -> list[Row]:
+    full, size = times["full"], f"{columns.n:,} leads, {len(columns.log.at):,} engagements"
+    work = f"full rescore, {size}"
+    plain = "plain Python interpreter (sampled, scaled)"
+    share = times["memory bandwidth"] / full
+    gigabytes = f"{traffic / 1e9:.2f} GB at {bandwidth / 1e9:.0f} GB/s"
+    return [
+        times_faster(work, full, plain, times["plain interpreter"], 250),
+        times_faster("the same", full, "Polars, the faster of two engines", _polars(times), 8),
+        times_faster("the same", full, "DuckDB", times["DuckDB"], 8),
+        times_faster("the same", full, "Polars, our bitmasks", times["Polars, our bitmasks"], 4),
+        Row("the same", spoken(full), f"memory bandwidth: {gigabytes}",
+            spoken(times["memory bandwidth"]), f"{share:.1%}", "at least 5 %", share >= 0.05),
+        _unbarred("rules bound to columns (once for each rule set)", times["bind"], full),
+        times_faster("decay to a new now, no new engagements", times["decay"], "full rescore",
+                     full, 3),
+        _slower("backtest, an own instant for each lead", times["backtest"], full, 1.2),
+    ]  # fmt: skip
+
+
+def _unbarred(work: str, ours: float, full: float) -> Row:
+    return Row(work, spoken(ours), "full rescore", spoken(full), f"{full / ours:.2f}x", "–", None)
+
+
+def _slower(work: str, ours: float, full: float, bar: float) -> Row:
+    ratio = ours / full
+    limit = f"at most {bar:g}x the time"
+    return Row(work, spoken(ours), "one now", spoken(full), f"{ratio:.2f}x", limit, ratio <= bar)
