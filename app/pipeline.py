@@ -206,7 +206,7 @@ class Pipeline:
         self, crm: Crm, stream: Stream, now: datetime, live_since: datetime | None = None
     ) -> JobOutcome:
         """Up to `PAGES_A_PASS` pages of one stream, each saved with its cursor."""
-        total = PageReport()
+        total, calls = PageReport(), crm.calls
         for _ in range(PAGES_A_PASS):
             position, complete = self.store.cursor(crm.name, stream.name)
             try:
@@ -235,7 +235,8 @@ class Pipeline:
                 return JobOutcome("Another reader was faster", 0, again=True)
             total = _sum(total, report)
             if not page.more:
-                self._recovered(crm, now, stream.label)
+                if crm.calls != calls:  # a stream that had nothing to ask proves nothing
+                    self._recovered(crm, now, stream.label)
                 return JobOutcome(_words(total), _items(total))
         return JobOutcome(_words(total), _items(total), again=True)
 
@@ -422,10 +423,11 @@ def _poll_name(crm: Crm, stream: Stream) -> str:
 
 def _words(report: PageReport) -> str:
     parts = [
-        (report.changed, "changed records"),
-        (report.engagements, "new engagements"),
-        (report.outcomes, "outcomes"),
-        (report.leads, "leads scored"),
-        (report.merged, "joined"),
+        (report.changed, "changed record", "changed records"),
+        (report.engagements, "new engagement", "new engagements"),
+        (report.outcomes, "outcome", "outcomes"),
+        (report.leads, "lead scored", "leads scored"),
+        (report.merged, "joined", "joined"),
     ]
-    return ", ".join(f"{count:,} {name}" for count, name in parts if count) or "nothing new"
+    said = (f"{count:,} {one if count == 1 else more}" for count, one, more in parts if count)
+    return ", ".join(said) or "nothing new"

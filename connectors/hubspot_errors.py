@@ -62,7 +62,7 @@ def meaning(error: Any) -> Exception:
     if status == 401:
         expired = refused.category == "EXPIRED_AUTHENTICATION"
         return AuthFailed(
-            f"HubSpot {'says the token has expired' if expired else 'refused the token'}: enter a"
+            f"HubSpot {'says the token has expired' if expired else 'refused the token'}. Enter a"
             " valid one for this connection (Development > Keys > Service keys).",
             detail=str(refused),
         )

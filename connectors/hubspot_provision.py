@@ -61,8 +61,9 @@ def verify(account: AccountFacts) -> list[Problem]:
     if missing:
         problems.append(
             _problem(
-                f"The contact properties {', '.join(missing)} are missing: grant {_SCOPE}"
-                f" ({_WHERE}), so that Leadlight creates them, or create them by hand.",
+                f"The contact properties {', '.join(missing)} are missing. Leadlight creates them"
+                f" when it first runs, if its key has {_SCOPE}: grant it ({_WHERE}), or create"
+                " them by hand.",
                 missing[0],
             )
         )

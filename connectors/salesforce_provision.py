@@ -103,9 +103,9 @@ def provision(session: SalesforceSession, describer: Describer, user_id: str) ->
 def _missing(object_: str, missing: list[OwnField]) -> str:
     names = ", ".join(f"{own.name} ({own.metadata['type']})" for own in missing)
     return (
-        f"Missing or hidden on {object_}: {names}. Leadlight creates them when its user may"
-        " (Customize Application, Manage Profiles and Permission Sets); otherwise create them and"
-        f" assign the permission set “{PERMISSION_SET}” to that user."
+        f"Missing or hidden on {object_}: {names}. Leadlight creates them when it first"
+        " runs, if its user may (Customize Application, Manage Profiles and Permission Sets);"
+        f" otherwise create them and assign the permission set “{PERMISSION_SET}” to that user."
     )
 
 

@@ -109,7 +109,8 @@ class Store:
                 connection.execute(text("SELECT 1"))
             waiting = pending_migrations(self.engine)
         except Exception as error:  # every driver has its own; all mean "cannot be used"
-            return f"The database cannot be read: {type(error).__name__}: {error}"
+            said = str(getattr(error, "orig", None) or error).strip().splitlines()
+            return f"The database cannot be read: {said[0] if said else type(error).__name__}."
         return f"The tables are not up to date: {waiting}" if waiting else "ok"
 
     # -- pages ---------------------------------------------------------------------------------

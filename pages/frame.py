@@ -98,7 +98,7 @@ def notices(store: Store, now: Clock) -> None:
         if crm.state == "auth_failed":
             st.error(
                 f"**{words.plain(crm.label)} refuses our sign-in.** {words.plain(crm.message)} "
-                "Correct the credentials; reading goes on by itself.",
+                "Correct the credentials and start again; reading goes on where it stopped.",
                 icon=":material/key_off:",
             )
         elif crm.backfilled_at is None:

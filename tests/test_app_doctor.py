@@ -124,6 +124,7 @@ def test_a_database_that_cannot_be_used_is_said_without_its_password(
     assert not finding.ok
     assert says in finding.message
     assert "hush" not in finding.message
+    assert "\n" not in finding.message
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import FakeClock
-from loop_world import EXCEPTION, OUTBOX, RECORD, Loop, is_write, ready
+from loop_world import EXCEPTION, OUTBOX, RECORD, Loop, is_write, ready, running
 
 from app.pipeline import CHECK_EVERY_SECONDS
 from scoring.leads import RecordKey
@@ -175,6 +175,16 @@ def test_a_refused_sign_in_stops_that_crm_until_it_is_mended(loop: Loop, ill: st
     assert known(loop) == {people[well]}
     loop.switch(name, "")
     all_is_well(loop, *people.values())
+
+
+def test_a_stream_that_has_nothing_to_ask_is_no_sign_of_recovery(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    with running(tmp_path, clock) as loop:
+        loop.switch(*SIGN_IN["hubspot"])
+        loop.catch_up()
+        told = loop.rows(EXCEPTION, EXCEPTION.c.kind == "auth_failed")
+        assert [item.state for item in told] == ["open"]
 
 
 def test_what_is_missing_in_a_crm_is_told_until_it_is_granted(loop: Loop) -> None:
