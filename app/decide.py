@@ -24,6 +24,7 @@ from data.store import (
     OutboxWrite,
     Recall,
 )
+from scoring.bands import BandState
 from scoring.engine import Scorer, inputs_to_json
 from scoring.explain import confidence, summary
 from scoring.facts import build_facts, message_facts
@@ -39,8 +40,6 @@ from scoring.leads import (
 from scoring.problems import Problem
 from scoring.scores import MILLI, Fact, Score
 
-#: Time alone moves a decaying score slowly; it is looked at again after this long.
-LOOK_AGAIN = timedelta(hours=24)
 _ENRICHED_FROM = ("email", "phone", "website")
 
 
@@ -183,7 +182,14 @@ def _decide_lead(
         or (last.value, last.band, last.suppressed) != (score.value, score.band, score.suppressed)
         or last.rule_set_hash != score.rule_set_hash
     )
-    moves = not score.suppressed and policy.scorer.decays(score, engagements, now, facts)
+    outbox = _outbox(lead, score, policy, now) if not score.suppressed else ()
+    outlook = policy.scorer.outlook(
+        facts,
+        engagements,
+        now,
+        _state_after(lead, score),
+        within=_immaterial(lead, score, outbox, policy),
+    )
     return _write(
         lead,
         merged_from,
@@ -192,10 +198,20 @@ def _decide_lead(
         cause,
         log=moved,
         inputs=inputs_to_json(facts, engagements) if moved else "",
-        outbox=_outbox(lead, score, policy, now) if not score.suppressed else (),
-        next_look_at=now + LOOK_AGAIN if moves else None,
+        outbox=outbox,
+        next_look_at=outlook.due_at,
         decision=_decision_point(lead, records, accounts, extra, policy, now),
     )
+
+
+def _state_after(lead: LeadState, score: Score) -> BandState | None:
+    """The band that the lead is in now, and since when."""
+    if not score.band:
+        return None
+    last = lead.last
+    stayed = last is not None and last.band == score.band
+    entered_at = last.band_entered_at if last is not None and stayed else None
+    return BandState(score.band, entered_at or score.now)
 
 
 def _write(
@@ -328,7 +344,7 @@ def _outbox(
     }
     writes = []
     for key, record in lead.records.items():
-        if record.deleted or record.merged_into is not None or _converted_elsewhere(lead, record):
+        if not _is_written(lead, record):
             continue
         written, waiting = lead.written.get(key), lead.waiting.get(key)
         banded = written is not None and written.band != score.band
@@ -352,6 +368,26 @@ def _outbox(
             )
         )
     return tuple(writes)
+
+
+def _immaterial(
+    lead: LeadState, score: Score, outbox: Sequence[OutboxWrite], policy: Policy
+) -> tuple[int, int]:
+    """The values that differ materially neither from the score nor from what any CRM holds."""
+    renewed = {write.record for write in outbox} | set(lead.waiting)
+    known = [score.value]
+    for key, record in lead.records.items():
+        written = lead.written.get(key)
+        if written is not None and key not in renewed and _is_written(lead, record):
+            known.append(written.value)
+    return max(known) - policy.write_points + 1, min(known) + policy.write_points - 1
+
+
+def _is_written(lead: LeadState, record: CrmRecord) -> bool:
+    """Whether the record carries a score of ours."""
+    if record.deleted or record.merged_into is not None:
+        return False
+    return not _converted_elsewhere(lead, record)
 
 
 def _converted_elsewhere(lead: LeadState, record: CrmRecord) -> bool:

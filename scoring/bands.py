@@ -44,6 +44,8 @@ DEFAULT_BANDS = (
     Band("low_fit", "Low fit", 0),
 )
 
+#: The greatest score there is, in milli-points.
+TOP = 100_000
 #: No band's threshold has moved: all are entered where the document says.
 UNMOVED: Mapping[str, int] = MappingProxyType({})
 
@@ -79,6 +81,34 @@ def next_band(
         if not (falls and disqualified):
             return state
     return BandState(fitting.key, now)
+
+
+def kept(
+    bands: HasBands | Sequence[Band],
+    state: BandState | None,
+    now: datetime,
+    *,
+    moved: Mapping[str, int] = UNMOVED,
+    full: Collection[str] = (),
+    disqualified: bool = False,
+) -> tuple[int, int]:
+    """The values, least and greatest, with which `next_band` leaves a lead in its band.
+
+    Without a band, or in one that no longer exists, no value does: the least is above the greatest.
+    """
+    ordered = best_first(bands)
+    held = _named(ordered, state.band) if state else None
+    if state is None or held is None:
+        return 1, 0
+    dwells = _dwells(held, state, now)
+    least, greatest = _leaves_below(held), TOP
+    if held is ordered[-1] or (dwells and not disqualified):
+        least = 0
+    if not dwells:
+        better = ordered[: ordered.index(held)]
+        entered = [moved.get(b.key, b.threshold) for b in better if b.key not in full]
+        greatest = min(entered, default=TOP + 1) - 1
+    return least, greatest
 
 
 def band_of(bands: HasBands | Sequence[Band], value: int) -> str:
@@ -124,11 +154,15 @@ def _fitting(
     """
     for band in ordered:
         if band is held:
-            if value >= (band.threshold if band.leave_at is None else band.leave_at):
+            if value >= _leaves_below(band):
                 return band
         elif value >= moved.get(band.key, band.threshold) and band.key not in full:
             return band
     return ordered[-1]
+
+
+def _leaves_below(band: Band) -> int:
+    return band.threshold if band.leave_at is None else band.leave_at
 
 
 def _dwells(band: Band, state: BandState, now: datetime) -> bool:

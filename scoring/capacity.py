@@ -12,14 +12,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scoring.bands import UNMOVED, Band, BandState, HasBands, best_first, next_band
+from scoring.bands import TOP, UNMOVED, Band, BandState, HasBands, best_first, next_band
 
 WEEK = timedelta(days=7)
 #: The threshold looks back so far: long enough to even out single days and campaigns.
 LOOK_BACK = timedelta(days=28)
 #: A threshold comes down again only where fewer than this many per cent of the capacity arrive.
 SLACK_PERCENT = 90
-TOP = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ decayed sums everything is whole milli-points, so contributions add up exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
+from scoring.bands import UNMOVED, BandState
 from scoring.compiling import TRUE, Given, truth_of
 from scoring.events import Events
 from scoring.explain import (
@@ -20,6 +21,7 @@ from scoring.explain import (
     unknown_label,
     value_label,
 )
+from scoring.horizon import ANY_VALUE, Horizon, Outlook
 from scoring.inputs import (
     Timed,
     in_order,
@@ -32,7 +34,6 @@ from scoring.leads import Engagement, utc
 from scoring.rule_set import ByChoice, ByRange, PerUnit, Rule, RuleSet
 from scoring.scores import DIMENSIONS, Contribution, Facts, Score
 from scoring.tally import Tallier, Tally
-from scoring.timing import Timing
 
 __all__ = [
     "ENGINE_VERSION",
@@ -73,7 +74,7 @@ class Scorer:
         self._next_steps = [
             (step, truth_of(step.when) if step.when else None) for step in rule_set.next_steps
         ]
-        self._timing = Timing(rule_set, self._tallier.watch)
+        self._horizon = Horizon(rule_set, self._tallier)
 
     def tally(
         self,
@@ -124,22 +125,21 @@ class Scorer:
             reasons=(f"Not scored: {why}",) if why else top_reasons(rows),
         )
 
-    def decays(
+    def outlook(
         self,
-        score: Score,
+        facts: Facts,
         engagements: Sequence[Engagement],
         now: datetime,
-        facts: Facts | None = None,
-    ) -> bool:
-        """Whether the value can change by time alone: decay, time frames, silence, dates, ages.
-
-        Never False when it could change; may be True when in the end it does not (a cap hides it).
-        Without `facts`, conditions on dates and on `age_days` count as pending.
-        """
-        moment = utc(now)
-        values = None if facts is None else self._tallier.values(facts, moment)
-        return self._timing.pending(
-            values, in_order(engagements), microseconds(moment), bool(score.suppressed)
+        state: BandState | None,
+        *,
+        moved: Mapping[str, int] = UNMOVED,
+        full: Collection[str] = (),
+        within: tuple[int, int] = ANY_VALUE,
+    ) -> Outlook:
+        """What becomes of a lead in `state` if nothing happens: see `Horizon.outlook`."""
+        ordered = in_order(engagements)
+        return self._horizon.outlook(
+            facts, ordered, utc(now), state, moved=moved, full=full, within=within
         )
 
     def _contributions(self, tally: Tally, facts: Facts) -> Iterator[Contribution]:

@@ -34,6 +34,26 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def instant(at_us: int) -> datetime:
+    """The inverse of `microseconds`, aware UTC."""
+    return _EPOCH + timedelta(microseconds=at_us)
+
+
+def grown_days(since_us: int, at_us: int) -> float:
+    """Days from one instant to another, not below 0, in the very steps of `scoring.facts`."""
+    return max(0.0, (at_us - since_us) / 1_000_000 / 86_400)
+
+
+def as_of(facts: Facts, now: datetime) -> Facts:
+    """The facts as they are at `now`: those that grow by themselves count on."""
+    grown = {
+        name: Fact(grown_days(microseconds(fact.at), microseconds(now)), fact.source, fact.at)
+        for name in GROWING_FACTS
+        if (fact := facts.get(name)) is not None and fact.at is not None
+    }
+    return {**facts, **grown} if grown else facts
+
+
 def in_order(engagements: Sequence[Engagement]) -> list[Timed]:
     """Engagements by time, then key; one that is given twice (same key) counts once."""
     timed = [(microseconds(e.occurred_at), e.key, e) for e in engagements]

@@ -11,7 +11,7 @@ from scoring.inputs import GROWING_FACTS, Timed
 from scoring.operators import Value, days_us
 from scoring.rule_set import ByRange, Each, PerUnit, RuleSet
 
-_Values = Mapping[str, Value] | None
+_Values = Mapping[str, Value]
 _Check = Callable[[_Values, Events], bool]
 
 
@@ -44,7 +44,7 @@ class Timing:
     def pending(
         self, values: _Values, ordered: Sequence[Timed], now_us: int, suppressed: bool
     ) -> bool:
-        """True when something can still move; `values` None = facts unknown to the caller."""
+        """True when something can still move at that instant: never False when it can."""
         if any(at > now_us and e.kind in self._kinds for at, _, e in ordered):
             return True
         events = Events(ordered, now_us, self._watch)
@@ -86,8 +86,6 @@ def _below(fact: str, limit: float) -> _Check:
     """Moving while the fact has not passed the last place where something happens."""
 
     def check(values: _Values, events: Events) -> bool:
-        if values is None:
-            return True
         value = values.get(fact)
         return isinstance(value, int | float) and value <= limit
 

@@ -48,7 +48,7 @@ def live(loop: Loop) -> None:
     loop.store.activate_rule_set(rules.document, rules.hash, "Sticky", "", loop.clock())
     loop.clock.advance(3_600)
     loop.catch_up()
-    for _ in range(2):
+    for _ in range(3):
         loop.clock.advance(86_400 * 5)
         loop.catch_up()
 

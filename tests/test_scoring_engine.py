@@ -364,67 +364,6 @@ def test_the_first_next_step_that_fits_is_shown() -> None:
 
 # -- time --------------------------------------------------------------------------------------
 
-FADES = {"each": {"kind": "page_visit"}, "points": 5, "decay": {"half_life_days": 1}}
-ENDS = {"each": {"kind": "page_visit"}, "points": 5, "time_frame": 7}
-RECENT = {
-    "when": {"engagement": {"kind": "page_visit", "count": {"at_least": 2}, "within_days": 7}},
-    "points": 5,
-}
-QUIET = {"when": {"silence": {"days": 7}}, "points": -5}
-FRESH = {"when": {"started": {"within_days": 7}}, "points": 5}
-YOUNG = {"when": {"age_days": {"at_most": 7}}, "points": 5}
-STEPS = {"by": "age_days", "points": {"from 0": 3, "from 7": 1}}
-STAYS = {"each": {"kind": "page_visit"}, "points": 5}
-
-
-@pytest.mark.parametrize(
-    ("rule", "days", "moves"),
-    [
-        (FADES, 1, True),
-        (FADES, 20, False),  # 5 * 2^-20 is less than half a milli-point
-        (ENDS, 6, True),
-        (ENDS, 8, False),
-        (RECENT, 6, True),
-        (RECENT, 8, False),
-        (QUIET, 6, True),
-        (QUIET, 8, False),
-        (FRESH, 6, True),
-        (FRESH, 8, False),
-        (YOUNG, 6, True),
-        (YOUNG, 8, False),
-        (STEPS, 6, True),
-        (STEPS, 8, False),
-        (STAYS, 1, False),
-        (STAYS, -1, True),
-    ],
-)
-def test_a_score_knows_whether_time_alone_can_change_it(
-    rule: dict[str, Any], days: float, moves: bool
-) -> None:
-    engine = scorer(one_group(rule))
-    visits = [event("page_visit", days)]
-    facts = known(started=NOW - timedelta(days=days), age_days=float(days))
-    score = engine.score(facts, visits, NOW)
-    assert engine.decays(score, visits, NOW, facts) is moves
-
-
-def test_without_facts_dates_count_as_pending() -> None:
-    engine = scorer(one_group(FRESH))
-    assert engine.decays(engine.score({}, [], NOW), [], NOW)
-    assert not engine.decays(engine.score({}, [], NOW), [], NOW, {})
-
-
-@cases(60)
-@given(reference.documents(), reference.leads(20), st.integers(1, 60))
-def test_what_does_not_decay_stays(document: dict[str, Any], leads: Leads, days: int) -> None:
-    engine = scorer(document)
-    for facts, events in leads:
-        score = engine.score(facts, events, NOW)
-        if not engine.decays(score, events, NOW, facts):
-            later = engine.score(facts, events, NOW + timedelta(days=days))
-            assert later.value == score.value
-            assert later.suppressed == score.suppressed
-
 
 @cases(40)
 @given(reference.documents(), reference.leads(3))
@@ -544,7 +483,7 @@ def test_inputs_that_are_not_inputs_are_refused() -> None:
 
 
 def test_the_inputs_hash_changes_with_what_can_change_a_score() -> None:
-    engine = scorer(one_group(STAYS))
+    engine = scorer(one_group({"each": {"kind": "page_visit"}, "points": 5}))
     visit = event("page_visit", 1)
 
     def of(facts: dict[str, Fact], events: list[Engagement]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring.bands import BandState
 from scoring.engine import compile_rule_set
 from scoring.explain import (
     ago,
@@ -229,7 +230,9 @@ def test_support_and_a_bounce_cost_points() -> None:
 def test_interest_fades() -> None:
     score = default.score(TYPICAL, BUSY, NOW)
     later = default.score(TYPICAL, BUSY, NOW + timedelta(days=45))
-    assert default.decays(score, BUSY, NOW, TYPICAL)
+    found = default.outlook(TYPICAL, BUSY, NOW, BandState(score.band, NOW))
+    assert found.change is not None
+    assert found.change.at < NOW + timedelta(days=45)
     assert later.value < score.value
 
 
