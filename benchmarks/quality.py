@@ -11,15 +11,21 @@ import csv
 import os
 import tempfile
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from textwrap import wrap
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.score_file import score_file
 from benchmarks.bpi2012 import panel as bpi
 from benchmarks.xeducation.leaks import CHECKS, XEDUCATION, leak_section
+from scoring.backtest import PanelScores, Report, compare, report, score_panel
+from scoring.inputs import microseconds
+from scoring.panel import Panel
 from scoring.quality import auc, calibration, lift_at, wilson
 
 PROJECT = Path(__file__).parent.parent
@@ -229,40 +235,47 @@ def _forecast_table(earlier: Sequence[Scored], later: Sequence[Scored]) -> list[
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """The rows for one horizon and their scores at every half-life."""
+class Weeks:
+    """The weekly panel for one horizon, and the reports of every half-life over it."""
 
-    rows: Sequence[bpi.Row]
-    won: Sequence[bool]
-    scores: Mapping[int | None, Sequence[int]]
+    panel: Panel
+    scores: Mapping[int | None, PanelScores]
 
-    def auc(self, half_life: int | None, rows: Sequence[int] | None = None) -> float | None:
-        """AUC over these row numbers, all of them by default."""
-        rows = range(len(self.rows)) if rows is None else rows
-        return _auc_of(self.scores[half_life], self.won)(rows)
+    def part(self, rows: NDArray[np.bool_]) -> Weeks:
+        """The same for some of the rows."""
+        panel = replace(
+            self.panel,
+            lead=self.panel.lead[rows], at=self.panel.at[rows], won=self.panel.won[rows],
+        )  # fmt: skip
+        scores = {
+            each: replace(found, value=found.value[rows], band=found.band[rows])
+            for each, found in self.scores.items()
+        }
+        return Weeks(panel, scores)
 
-    def gain(self, half_life: int | None, rows: Sequence[int]) -> float | None:
-        """AUC with decay less AUC without, on the same rows."""
-        with_it, without = self.auc(half_life, rows), self.auc(None, rows)
-        return None if with_it is None or without is None else with_it - without
+    def report(self, half_life: int | None) -> Report:
+        """What a half-life comes to."""
+        return report(self.panel, self.scores[half_life])
+
+    def auc(self, half_life: int | None) -> float:
+        """Its AUC."""
+        found = self.report(half_life).auc
+        assert found is not None  # both outcomes occur
+        return found.value
 
 
-def weekly_panel(log: bpi.Log, days: int) -> Panel:
+def weeks(log: bpi.Log, days: int) -> Weeks:
     """Every open application on every Monday, scored at every half-life."""
-    horizon = timedelta(days=days)
-    rows = bpi.panel(log, bpi.mondays(log, horizon), horizon)
-    known = bpi.engagements(log)
-    rules = HERE / "bpi2012" / "rules.yaml"
-    scores = {each: bpi.score_rows(rows, known, bpi.scorer(rules, each)) for each in HALF_LIVES}
-    return Panel(rows, [row.accepted for row in rows], scores)
+    leads, panel = bpi.weekly_panel(log, timedelta(days=days))
+    rules = [bpi.rules_with(HERE / "bpi2012" / "rules.yaml", each) for each in HALF_LIVES]
+    return Weeks(panel, dict(zip(HALF_LIVES, score_panel(leads, panel, rules), strict=True)))
 
 
 def decay_section(folder: Path) -> list[str]:
     """AUC per half-life, a choice made on earlier Mondays, and the poison check."""
     log = bpi.read_log(folder / BPI_LOG)
-    panels = {days: weekly_panel(log, days) for days in HORIZONS}
+    panels = {days: weeks(log, days) for days in HORIZONS}
     main_panel = panels[HORIZON]
-    mondays = sorted({row.instant for row in main_panel.rows})
     lines = [
         *DECAY_TEXT.splitlines(),
         "",
@@ -271,43 +284,44 @@ def decay_section(folder: Path) -> list[str]:
     lines.append("|---|" + "---|" * (len(HORIZONS) + 1))
     for each in HALF_LIVES:
         cells = "".join(f" {panels[days].auc(each):.3f} |" for days in HORIZONS)
-        lift = lift_at(main_panel.scores[each], main_panel.won)
-        lines.append(f"| {_days(each)} |{cells} {lift:.2f} |")
+        lines.append(f"| {_days(each)} |{cells} {main_panel.report(each).lift:.2f} |")
     counts: dict[str, Callable[[Panel], str]] = {
-        "rows": lambda p: f"{len(p.rows):,}",
-        "applications": lambda p: f"{len({row.application for row in p.rows}):,}",
-        "accepted": lambda p: f"{sum(p.won) / len(p.won):.1%}",
-        "Mondays": lambda p: str(len({row.instant for row in p.rows})),
+        "rows": lambda p: f"{len(p):,}",
+        "applications": lambda p: f"{len(np.unique(p.lead)):,}",
+        "accepted": lambda p: f"{p.won.mean():.1%}",
+        "Mondays": lambda p: str(len(bpi.mondays(p))),
+        "rows left out as immature": lambda p: f"{p.excluded['immature']:,}",
     }
     for label, count in counts.items():
-        cells = "".join(f" {count(panels[days])} |" for days in HORIZONS)
+        cells = "".join(f" {count(panels[days].panel)} |" for days in HORIZONS)
         lines.append(f"| {label} |{cells} |")
-    lines += ["", *_chosen_earlier(main_panel, mondays)]
-    return [*lines, "", *_poison(log, mondays), *DECAY_LIMITS.splitlines()]
+    lines += ["", *_chosen_earlier(main_panel)]
+    lines += ["", *_poison(log, bpi.mondays(main_panel.panel))]
+    return [*lines, *DECAY_LIMITS.splitlines()]
 
 
-def _chosen_earlier(found: Panel, mondays: Sequence[datetime]) -> list[str]:
-    start = mondays[-LATER_INSTANTS]
-    horizon = timedelta(days=HORIZON)
+def _chosen_earlier(found: Weeks) -> list[str]:
+    start = bpi.mondays(found.panel)[-LATER_INSTANTS]
+    begin = microseconds(start) - 1
     # A label is known when its horizon is over: nearer Mondays may not take part in the choice.
-    early = [i for i, row in enumerate(found.rows) if row.instant + horizon <= start]
-    late = [i for i, row in enumerate(found.rows) if row.instant >= start]
-    best = max(HALF_LIVES, key=lambda each: found.auc(each, early) or 0.0)
-    groups = [found.rows[i].application for i in late]
-    low, high = resampled(groups, lambda drawn: found.gain(best, [late[i] for i in drawn]))
+    early = found.part(found.panel.at + found.panel.horizon_us <= begin)
+    late = found.part(found.panel.at >= begin)
+    best = max(HALF_LIVES, key=early.auc)
+    gained = compare(late.panel, late.scores[best], late.scores[None]).gain
+    assert gained is not None
     return wrap(
-        f"Chosen on Mondays whose {HORIZON} days were over by {start:%Y-%m-%d} ({len(early):,}"
-        f" rows): {_days(best)}. On the {LATER_INSTANTS} Mondays from then on ({len(late):,} rows):"
-        f" **AUC {found.auc(best, late):.3f} against {found.auc(None, late):.3f} without decay**,"
-        f" a gain of {found.gain(best, late):.3f} (95 %: {low:.3f} to {high:.3f}, applications"
-        f" resampled {RESAMPLES} times, seed {SEED}).",
+        f"Chosen on Mondays whose {HORIZON} days were over by {start:%Y-%m-%d}"
+        f" ({len(early.panel):,} rows): {_days(best)}. On the {LATER_INSTANTS} Mondays from then on"
+        f" ({len(late.panel):,} rows): **AUC {late.auc(best):.3f} against {late.auc(None):.3f}"
+        f" without decay**, a gain of {gained.value:.3f} (95 %: {gained.low:.3f} to"
+        f" {gained.high:.3f}).",
         WIDTH,
     )
 
 
 def _poison(log: bpi.Log, mondays: Sequence[datetime]) -> list[str]:
-    engine = bpi.scorer(HERE / "bpi2012" / "rules.yaml", HORIZON)
-    found = bpi.look_ahead(log, mondays, timedelta(days=HORIZON), engine)
+    rules = bpi.rules_with(HERE / "bpi2012" / "rules.yaml", HORIZON)
+    found = bpi.look_ahead(log, mondays, timedelta(days=HORIZON), rules)
     return wrap(
         f"Poison check: for each Monday everything from that instant on was made up anew. In"
         f" {found.rows:,} rows, {found.moved} came or went and **{found.scores} scores changed**"

@@ -208,7 +208,7 @@ def _forecasts(panel: Panel, scores: PanelScores) -> list[BandForecast]:
         return []
     band, won = scores.band[scores.scored], panel.won[scores.scored]
     cut = np.sort(at)[min(len(at) - 1, int(len(at) * EARLIER))]
-    early, late = at + panel.horizon_us < cut, at >= cut
+    early, late = at + panel.horizon_us <= cut, at >= cut
     rates = zip(
         _band_rates(scores.rule_set, band[early], won[early]),
         _band_rates(scores.rule_set, band[late], won[late]),

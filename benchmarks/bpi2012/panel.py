@@ -1,7 +1,7 @@
 """A weekly panel of the BPI 2012 log: at each Monday, every open application, and what came next.
 
-Who is in the panel and what is scored depend on events dated before the instant; only the label
-looks ahead. `poisoned` rewrites the future of a log, to prove it.
+The panel, its labels and its scores are the product's own (`scoring.panel`, `scoring.backtest`).
+`poisoned` rewrites the future of a log, to prove that only labels look ahead.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import yaml
 
-from scoring.engine import Scorer, compile_rule_set
-from scoring.leads import Engagement, RecordKey
-from scoring.rules import parse_rule_set
+from scoring.backtest import score_panel
+from scoring.history import History, LeadHistory, history_of
+from scoring.leads import Engagement, Outcome, RecordKey
+from scoring.panel import Panel, Weekly, panel_of
+from scoring.rules import RuleSet, parse_rule_set
 
 ACCEPTED = frozenset({"A_APPROVED", "A_ACTIVATED", "A_REGISTERED"})
 CLOSED = ACCEPTED | {"A_DECLINED", "A_CANCELLED"}
@@ -35,7 +38,9 @@ KINDS: dict[str, tuple[str, str]] = {
     "W_Nabellen incomplete dossiers": ("call_connected", "subject"),
     "W_Valideren aanvraag": ("call_connected", "subject"),
 }
+WEEK = timedelta(days=7)
 _TICK = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +52,6 @@ class Event:
 
 
 Log = Mapping[str, Sequence[Event]]  # application -> its events, in order of time
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One open application at one instant."""
-
-    application: str
-    instant: datetime
-    accepted: bool  # within the horizon
 
 
 def read_log(path: Path) -> dict[str, list[Event]]:
@@ -71,50 +67,52 @@ def read_log(path: Path) -> dict[str, list[Event]]:
     return log
 
 
-def mondays(log: Log, horizon: timedelta) -> list[datetime]:
-    """Mondays 00:00 UTC that have a week of log before them and the whole horizon after them.
+def weekly_panel(log: Log, horizon: timedelta) -> tuple[History, Panel]:
+    """Every application on every Monday on which it is open, from a week into the log on.
 
-    Without the latter, applications accepted after the log's end would count as not accepted.
+    Mondays whose horizon runs past the log's end are immature: later acceptances would be missing.
     """
     times = [event.at for events in log.values() for event in events]
-    day = min(times).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=7)
-    day += timedelta(days=(7 - day.weekday()) % 7)
-    found = []
-    while day + horizon <= max(times):
-        found.append(day)
-        day += timedelta(days=7)
-    return found
+    leads = history(log)
+    return leads, panel_of(leads, Weekly(), horizon, max(times), since=min(times) + WEEK)
 
 
-def panel(log: Log, instants: Sequence[datetime], horizon: timedelta) -> list[Row]:
-    """A row for every application that was submitted and not yet closed at an instant."""
-    return [
-        Row(application, instant, _accepted(events, instant, horizon))
-        for instant in instants
-        for application, events in log.items()
-        if _is_open(events, instant)
-    ]
-
-
-def _is_open(events: Sequence[Event], instant: datetime) -> bool:
-    return events[0].at < instant and not any(
-        event.activity in CLOSED for event in events if event.at < instant
+def history(log: Log) -> History:
+    """The log as leads in time: submitted, then closed; accepted is success."""
+    known = engagements(log)
+    return history_of(
+        (
+            LeadHistory(
+                lead,
+                events[0].at,
+                engagements=known[application],
+                outcomes=[
+                    Outcome(f"{application}:{i}", _ending(event), event.at, _record(application))
+                    for i, event in enumerate(events)
+                    if event.activity in CLOSED
+                ],
+            )
+            for lead, (application, events) in enumerate(log.items())
+        ),
+        (),
     )
 
 
-def _accepted(events: Sequence[Event], instant: datetime, horizon: timedelta) -> bool:
-    return any(
-        event.activity in ACCEPTED and instant <= event.at < instant + horizon for event in events
-    )
+def _ending(event: Event) -> str:
+    return "won" if event.activity in ACCEPTED else "lost"
+
+
+def _record(application: str) -> RecordKey:
+    return RecordKey("file", "row", application)
 
 
 def engagements(log: Log) -> dict[str, list[Engagement]]:
     """Each application's events as engagements; activities without points are left out."""
     found = {}
     for application, events in log.items():
-        record = RecordKey("file", "row", application)
+        who = _record(application)
         found[application] = [
-            Engagement(f"{application}:{i}", kind, event.at, record, detail={name: event.activity})
+            Engagement(f"{application}:{i}", kind, event.at, who, detail={name: event.activity})
             for i, event in enumerate(events)
             if event.activity in KINDS
             for kind, name in [KINDS[event.activity]]
@@ -122,7 +120,7 @@ def engagements(log: Log) -> dict[str, list[Engagement]]:
     return found
 
 
-def scorer(rules: Path, half_life_days: float | None) -> Scorer:
+def rules_with(rules: Path, half_life_days: float | None) -> RuleSet:
     """The rule document with this half-life in every rule; None takes decay out."""
     document: dict[str, Any] = yaml.safe_load(rules.read_text("utf-8"))
     for rule in _rules(document):
@@ -132,26 +130,13 @@ def scorer(rules: Path, half_life_days: float | None) -> Scorer:
     rule_set, problems = parse_rule_set(document)
     if rule_set is None:
         raise ValueError("\n".join(map(str, problems)))
-    return compile_rule_set(rule_set)
+    return rule_set
 
 
 def _rules(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for dimension in document["dimensions"].values():
         for group in dimension["groups"]:
             yield from group["rules"]
-
-
-def score_rows(
-    rows: Sequence[Row], known: Mapping[str, Sequence[Engagement]], engine: Scorer
-) -> list[int]:
-    """Milli-points of each row from what was dated before its instant.
-
-    The engine is given all events of the application: leaving later ones out is its duty.
-    """
-    return [
-        engine.score({}, known[row.application], row.instant - _TICK).value  # before, not at
-        for row in rows
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,29 +150,37 @@ class LookAhead:
     control: int  # scores that change when they are computed a horizon late, so do see the future
 
 
-def look_ahead(
-    log: Log, instants: Sequence[datetime], horizon: timedelta, engine: Scorer
-) -> LookAhead:
-    """Rewrite everything from each instant on, and count what it changes in that instant's rows."""
-    known = engagements(log)
+def mondays(panel: Panel) -> list[datetime]:
+    """The Mondays of a weekly panel; its instants are the last ones before them."""
+    return [_EPOCH + timedelta(microseconds=int(at)) + _TICK for at in np.unique(panel.at)]
+
+
+def look_ahead(log: Log, on: Sequence[datetime], horizon: timedelta, rules: RuleSet) -> LookAhead:
+    """Rewrite everything from each Monday on, and count what it changes in that Monday's rows."""
+    real = history(log)
     rows = moved = scores = labels = control = 0
-    for instant in instants:
-        changed = poisoned(log, instant)
-        future = engagements(changed)
-        before = {row.application: row for row in panel(log, [instant], horizon)}
-        after = {row.application: row for row in panel(changed, [instant], horizon)}
-        moved += len(before.keys() ^ after.keys())
-        both = [row for name, row in before.items() if name in after]
-        late = [replace(row, instant=instant + horizon) for row in both]
-        scores += _differences(score_rows(both, known, engine), score_rows(both, future, engine))
-        control += _differences(score_rows(late, known, engine), score_rows(late, future, engine))
-        labels += sum(row.accepted != after[row.application].accepted for row in both)
+    for monday in on:
+        made_up = history(poisoned(log, monday))
+        before, after = (_rows_on(monday, leads, horizon) for leads in (real, made_up))
+        moved += len(np.setxor1d(before.lead, after.lead))
+        scores += _changed(real, before, made_up, rules)
+        late = replace(before, at=before.at + before.horizon_us)
+        control += _changed(real, late, made_up, rules)
+        _, ours, theirs = np.intersect1d(before.lead, after.lead, return_indices=True)
+        labels += int((before.won[ours] != after.won[theirs]).sum())
         rows += len(before)
     return LookAhead(rows, moved, scores, labels, control)
 
 
-def _differences(before: Sequence[int], after: Sequence[int]) -> int:
-    return sum(a != b for a, b in zip(before, after, strict=True))
+def _rows_on(monday: datetime, leads: History, horizon: timedelta) -> Panel:
+    """The rows of one Monday, matured or not."""
+    return panel_of(leads, Weekly(), horizon, monday + horizon, since=monday - _TICK)
+
+
+def _changed(real: History, panel: Panel, made_up: History, rules: RuleSet) -> int:
+    """How many rows score otherwise with another future; leads keep their positions."""
+    before, after = (score_panel(leads, panel, [rules])[0].value for leads in (real, made_up))
+    return int((before != after).sum())
 
 
 def poisoned(log: Log, instant: datetime, seed: int = 2012) -> dict[str, list[Event]]:
