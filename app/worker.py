@@ -18,6 +18,7 @@ from app.connect import connect
 from app.pipeline import Pipeline
 from app.settings import Settings
 from app.work import Job, JobOutcome
+from data import metrics
 from data.store import Store
 
 #: A worker that is being stopped may need this long; a new one waits for it.
@@ -71,7 +72,9 @@ def run_worker(settings: Settings, *, once: bool = False, until_idle: bool = Fal
             store.close_interrupted_runs(utc_now())
             jobs.declare(store, work, utc_now())
             run = jobs.run_until_idle if until_idle else jobs.run_due
-            return _report(work, run(store, work, utc_now, stopping))
+            code = _report(work, run(store, work, utc_now, stopping))
+            sys.stdout.write(standing(store, utc_now()) + "\n")
+            return code
         finally:
             if not finished:
                 # A job would keep the process alive for as long as a CRM keeps us waiting. What it
@@ -91,6 +94,17 @@ def _report(work: list[Job], outcomes: dict[str, JobOutcome]) -> int:
             mark = "ok    " if outcome.ok else "FAILED"
             sys.stdout.write(f"{mark} {job.label}: {outcome.message}\n")
     return 0 if all(outcome.ok for outcome in outcomes.values()) else 1
+
+
+def standing(store: Store, now: datetime) -> str:
+    """How things stand, in one line."""
+    coverage = metrics.coverage(store, now)
+    waiting = sum(crm.pending_writes for crm in metrics.connections(store, now))
+    doubtful = sum(metrics.exceptions(store, since=now, now=now).open.values())
+    return (
+        f"Leads: {coverage.leads:,}, scored: {coverage.scored:,}; "
+        f"scores to be written: {waiting:,}; open exceptions: {doubtful:,}."
+    )
 
 
 @contextmanager

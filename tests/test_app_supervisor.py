@@ -77,6 +77,17 @@ def test_children_stop_when_the_supervisor_is_killed(
         eventually(lambda: not any(is_running(pid) for pid in children.values()), seconds=15)
 
 
+def test_without_a_crm_a_sandbox_is_polled(tmp_path: Path) -> None:
+    with started(["run"], tmp_path) as running:
+        address = ready(running)
+        eventually(lambda: httpx.get(f"{address}/healthz").status_code == 200, seconds=60)
+        assert set(running.children()) == {"dashboard", "sandbox", "worker"}
+        read = 'crm_records{crm="hubspot"}'
+        eventually(lambda: read in httpx.get(f"{address}/metrics").text, seconds=60)
+        assert "invented people" in running.said
+        assert running.end() == 0
+
+
 def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
