@@ -15,6 +15,7 @@ from scoring.rule_keys import (
     MAX_CAPACITY,
     MAX_DWELL_DAYS,
     MAX_LIMIT,
+    SHARES,
 )
 from scoring.rule_reader import RuleReader
 
@@ -62,21 +63,27 @@ class BandReader(RuleReader):
             if "dwell_days" in entries
             else None
         )
-        capacity = self._capacity(entries["capacity"]) if "capacity" in entries else None
+        capacity, per_owner = (
+            self._capacity(entries["capacity"]) if "capacity" in entries else (None, False)
+        )
         if threshold is None:
             return None
         label = label or key.replace("_", " ").capitalize()
-        return Band(key, label, threshold, leave_at, dwell_days, capacity)
+        return Band(key, label, threshold, leave_at, dwell_days, capacity, per_owner)
 
-    def _capacity(self, node: Node) -> int | None:
+    def _capacity(self, node: Node) -> tuple[int | None, bool]:
+        """How many a week, and whether each owner has so much."""
         if not isinstance(node.value, dict):
             message = "'capacity' is a mapping such as '{per_week: 40}': new leads within 7 days."
             self.problem(node, message)
-            return None
-        entries = self.mapping(node, CAPACITY_KEYS, "'capacity'", CAPACITY_KEYS)
-        if not entries:
-            return None
-        return self.whole(entries["per_week"], "'per_week'", 1, MAX_CAPACITY)
+            return None, False
+        entries = self.mapping(node, CAPACITY_KEYS, "'capacity'", ("per_week",))
+        if not entries or "per_week" not in entries:
+            return None, False
+        share = entries.get("per")
+        if share is not None and share.value not in SHARES:
+            self.unknown(share, share.text, "share of a capacity", SHARES)
+        return self.whole(entries["per_week"], "'per_week'", 1, MAX_CAPACITY), share is not None
 
     def _band_limits(self, node: Node, band: Band, lower: Band) -> None:
         if band.threshold == lower.threshold:

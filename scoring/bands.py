@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol
@@ -19,6 +19,7 @@ class Band:
     leave_at: int | None = None  # milli-points: a lead already in the band leaves below this
     dwell_days: float | None = None  # a lead that entered stays at least so long
     capacity: int | None = None  # at most so many leads enter within any 7 days
+    per_owner: bool = False  # the capacity is each owner's, not all of them together
 
 
 class HasBands(Protocol):
@@ -48,6 +49,47 @@ DEFAULT_BANDS = (
 TOP = 100_000
 #: No band's threshold has moved: all are entered where the document says.
 UNMOVED: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What decides a lead's band besides its score: enough to decide it again later."""
+
+    state: BandState | None = None  # the band it was in
+    moved: Mapping[str, int] = field(default_factory=lambda: UNMOVED)
+    full: tuple[str, ...] = ()
+
+
+def settled_band(
+    bands: HasBands | Sequence[Band],
+    situation: Situation,
+    score: tuple[int, int, int],
+    now: datetime,
+    *,
+    disqualified: bool,
+) -> tuple[str, bool]:
+    """The band of a score (value, low, high), and whether no unknown fact can change it.
+
+    An unknown fact may turn out to disqualify, so that at its low a lead is not held by a dwell.
+    """
+
+    def band(value: int, capped: bool) -> str:
+        after = next_band(
+            bands,
+            situation.state,
+            value,
+            now,
+            moved=situation.moved,
+            full=situation.full,
+            disqualified=capped,
+        )
+        assert after is not None
+        return after.band
+
+    value, low, high = score
+    found = band(value, disqualified)
+    certain = low == high or band(low, True) == found == band(high, disqualified)
+    return found, certain
 
 
 def next_band(

@@ -27,6 +27,7 @@ class Entry:
 
     band: str
     entered_at: datetime
+    owner: str = ""  # whose lead it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Standing:
     value: int | None  # milli-points; None: suppressed
     state: BandState | None = None  # None: in no band yet
     disqualified: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,22 @@ class Placement:
     waits_for: tuple[str, ...] = ()  # best first: the score is enough, there is no room
 
 
+def queue_of(band: Band, owner: str) -> str:
+    """Who shares the capacity of a band: all leads, or those of one owner ("" = of nobody yet)."""
+    return f"{band.key}:{owner}" if band.per_owner else band.key
+
+
+def thresholds_for(
+    bands: HasBands | Sequence[Band], moved: Mapping[str, int], owner: str
+) -> Mapping[str, int]:
+    """Where an owner's leads enter bands with a capacity, from what `moved_thresholds` gave."""
+    return {
+        band.key: max(moved.get(queue_of(band, owner), 0), band.threshold)
+        for band in best_first(bands)
+        if band.capacity is not None and queue_of(band, owner) in moved
+    }
+
+
 def place(
     bands: HasBands | Sequence[Band],
     leads: Iterable[Standing],
@@ -54,49 +72,57 @@ def place(
     now: datetime,
     *,
     moved: Mapping[str, int] = UNMOVED,
-    closed: Iterable[str] = (),
+    closed: Collection[str] = (),
 ) -> tuple[dict[int, Placement], tuple[Entry, ...]]:
     """Decide the bands of all these leads at once: their placements, and the entries they make.
 
     The best go first, whatever the order of `leads`; at the same score the one that is longer in
     its band, then the smaller number. `entries`: all of the last 7 days into bands with a capacity
-    (others change nothing). `moved`: thresholds that have moved. `closed`: bands that let nobody in
-    for now. Raises ValueError when a lead is given twice.
+    (others change nothing). `moved`: what `moved_thresholds` gave. `closed`: bands that let nobody
+    in for now. Raises ValueError when a lead is given twice.
     """
     ordered = best_first(bands)
-    room = rooms(ordered, entries, now) | dict.fromkeys(closed, 0)
-    room.pop(ordered[-1].key, None)  # somewhere everybody must be
+    limited = [band for band in ordered[:-1] if band.capacity is not None or band.key in closed]
+    room = rooms(ordered, entries, now)
     placed: dict[int, Placement] = {}
     made: list[Entry] = []
     for standing in sorted(leads, key=lambda each: _turn(each, now)):
         if standing.lead in placed:
             raise ValueError(f"lead {standing.lead} is given twice")
-        full = {key for key, free in room.items() if free < 1}
-        placement = _placement(ordered, standing, now, moved, full)
+        owner = standing.owner
+        full = {b.key for b in limited if b.key in closed or free(b, owner, room) < 1}
+        thresholds = thresholds_for(ordered, moved, owner)
+        placement = _placement(ordered, standing, now, thresholds, full)
         placed[standing.lead] = placement
         state = placement.state
         if state is not None and state is not standing.state:
-            made.append(Entry(state.band, state.entered_at))
-            if state.band in room:
-                room[state.band] -= 1
+            made.append(Entry(state.band, state.entered_at, owner))
+            for band in limited:
+                if band.key == state.band:
+                    room[queue_of(band, owner)] = free(band, owner, room) - 1
     return placed, tuple(made)
+
+
+def free(band: Band, owner: str, room: Mapping[str, int]) -> int:
+    """How many more leads of an owner may enter a band with a capacity, given its `rooms`."""
+    return room.get(queue_of(band, owner), band.capacity or 0)
 
 
 def rooms(
     bands: HasBands | Sequence[Band], entries: Iterable[Entry], now: datetime
 ) -> dict[str, int]:
-    """How many more leads may enter each band with a capacity at `now`; the lowest has none.
+    """How many more leads may enter at `now`, by queue; one without entries has all its capacity.
 
     An entry counts for exactly 7 days. Entries after `now` count as well, so that two processes
-    whose clocks differ cannot let in too many between them.
+    whose clocks differ cannot let in too many between them. The lowest band has no room to count.
     """
-    ordered = best_first(bands)
-    recent = [entry.band for entry in entries if entry.entered_at > now - WEEK]
-    return {
-        band.key: max(0, band.capacity - recent.count(band.key))
-        for band in ordered[:-1]
-        if band.capacity is not None
-    }
+    limited = {band.key: band for band in best_first(bands)[:-1] if band.capacity is not None}
+    found = {key: band.capacity or 0 for key, band in limited.items() if not band.per_owner}
+    for entry in entries:
+        if entry.band in limited and entry.entered_at > now - WEEK:
+            band = limited[entry.band]
+            found[queue_of(band, entry.owner)] = free(band, entry.owner, found) - 1
+    return {queue: max(0, left) for queue, left in found.items()}
 
 
 def moved_thresholds(
@@ -105,31 +131,45 @@ def moved_thresholds(
     period: timedelta,
     previous: Mapping[str, int] = UNMOVED,
 ) -> dict[str, int]:
-    """Where each band with a capacity is entered now, in milli-points; never below its `from`.
+    """Where each queue of a band with a capacity is entered now, in milli-points; from `from` up.
 
-    `peaks`: for each such band, the highest score within the `period` of every lead that entered it
-    or was outside it then. `period`: how long we have been watching, at most `LOOK_BACK`; less than
-    a week counts as one. `previous`: what this function gave last.
+    `peaks`: for each queue, the highest score within the `period` of every lead that entered the
+    band or was outside it then. `period`: how long we have been watching, at most `LOOK_BACK`; less
+    than a week counts as one. `previous`: what this function gave last.
 
     The threshold rises as soon as more than the capacity would have come in, and falls only when
     less than `SLACK_PERCENT` of it would have: in between it stays, so that it never goes to and
     fro. Where so many share the very best score that no threshold parts them, it stands at that
     score, and admission alone holds the inflow down.
     """
-    ordered = best_first(bands)
     weeks = max(period, WEEK)
     found: dict[str, int] = {}
-    ceiling = TOP + 1
-    for band in ordered:
+    better: list[Band] = []
+    for band in best_first(bands):
         if band.capacity is not None:
-            # Who is good enough for the better band enters that one.
-            known = sorted((p for p in peaks.get(band.key, ()) if p < ceiling), reverse=True)
             wanted = band.capacity * weeks // WEEK
-            low = _letting_in(known, wanted, band.threshold)
-            high = _letting_in(known, wanted * SLACK_PERCENT // 100, band.threshold)
-            found[band.key] = min(max(previous.get(band.key, low), low), high)
-        ceiling = min(ceiling, found.get(band.key, band.threshold))
+            own = [queue for queue in peaks if queue.startswith(f"{band.key}:")]
+            for queue in own if band.per_owner else [band.key]:
+                # Who is good enough for the better band enters that one.
+                ceiling = min((_entered_at(b, queue, found) for b in better), default=TOP + 1)
+                scores = (peak for peak in peaks.get(queue, ()) if peak < ceiling)
+                known = sorted(scores, reverse=True)
+                low = _letting_in(known, wanted, band.threshold)
+                high = _letting_in(known, wanted * SLACK_PERCENT // 100, band.threshold)
+                found[queue] = min(max(previous.get(queue, low), low), high)
+        better.append(band)
     return found
+
+
+def _entered_at(band: Band, queue: str, found: Mapping[str, int]) -> int:
+    """Where a better band is entered by the leads of a queue; of several queues, by all of them."""
+    if not band.per_owner:
+        return found.get(band.key, band.threshold)
+    owner = queue.partition(":")[2]
+    if queue_of(band, owner) in found:
+        return found[queue_of(band, owner)]
+    own = [value for key, value in found.items() if key.startswith(f"{band.key}:")]
+    return band.threshold if ":" in queue or not own else max(own)
 
 
 def _turn(standing: Standing, now: datetime) -> tuple[int, datetime, int]:

@@ -19,7 +19,9 @@ DOCUMENT_KEYS = (
     "next_steps",
 )
 BAND_KEYS = ("label", "from", "leave_at", "dwell_days", "capacity")
-CAPACITY_KEYS = ("per_week",)
+CAPACITY_KEYS = ("per_week", "per")
+#: Whose capacity it is, if not that of all together.
+SHARES = ("owner",)
 SUPPRESSION_KEYS = ("id", "when", "reason")
 DISQUALIFIER_KEYS = ("id", "when", "at_most", "reason")
 NEXT_STEP_KEYS = ("band", "when", "text")

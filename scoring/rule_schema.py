@@ -166,7 +166,9 @@ def _band() -> Schema:
         label=_words(keys.MAX_BAND_LABEL),
         leave_at=_SCORE,
         dwell_days={"type": "number", "minimum": 0, "maximum": keys.MAX_DWELL_DAYS},
-        capacity=_mapping(keys.CAPACITY_KEYS, keys.CAPACITY_KEYS, per_week=per_week),
+        capacity=_mapping(
+            keys.CAPACITY_KEYS, ("per_week",), per_week=per_week, per={"enum": list(keys.SHARES)}
+        ),
     )
 
 

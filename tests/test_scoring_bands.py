@@ -211,6 +211,9 @@ def test_dwell_and_capacity_are_read() -> None:
     hot, cold = rule_set.bands
     assert hot == Band("hot", "Hot", 65_000, dwell_days=1.5, capacity=40)
     assert (cold.dwell_days, cold.capacity) == (None, None)
+    rule_set, found = parse_rule_set(document("capacity: {per_week: 5, per: owner}"))
+    assert rule_set is not None, found
+    assert rule_set.bands[0] == Band("hot", "Hot", 65_000, capacity=5, per_owner=True)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +224,8 @@ def test_dwell_and_capacity_are_read() -> None:
         ("capacity: {per_week: 2.5}", "'per_week' is a whole number"),
         ("capacity: {per_week: many}", "'per_week' is a number"),
         ("capacity: {}", "'capacity' needs 'per_week'"),
+        ("capacity: {per: owner}", "'capacity' needs 'per_week'"),
+        ("capacity: {per_week: 5, per: team}", "There is no share of a capacity 'team'"),
         ("capacity: {perweek: 3}", "Did you mean per_week?"),
         ("capacity: 40", "'capacity' is a mapping such as '{per_week: 40}'"),
         ("dwell_days: 366", "'dwell_days' lies between 0 and 365"),
