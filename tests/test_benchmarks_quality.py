@@ -13,6 +13,8 @@ from benchmarks import quality
 from benchmarks.bpi2012 import panel as bpi
 from benchmarks.bpi2012.panel import Event
 from benchmarks.xeducation import leaks
+from scoring.backtest import score_panel
+from scoring.panel import Panel, Weekly, panel_of
 from scoring.quality import auc, lift_at, read_leaks
 from scoring.scores import MILLI
 
@@ -41,51 +43,65 @@ LOG = {
 }
 
 
+def scores(panel: Panel, half_life: float | None, log: bpi.Log = LOG) -> list[int]:
+    rules = bpi.rules_with(RULES, half_life)
+    found: list[int] = score_panel(bpi.history(log), panel, [rules])[0].value.tolist()
+    return found
+
+
+def on(monday: datetime, log: bpi.Log = LOG) -> Panel:
+    """The rows of one Monday."""
+    return panel_of(bpi.history(log), Weekly(), WEEKS, monday + WEEKS, since=monday - DAY)
+
+
+def only(*applications: str) -> bpi.Log:
+    return {name: LOG[name] for name in applications}
+
+
 # -- the panel ------------------------------------------------------------------------------------
 
 
-def test_the_panel_holds_what_was_open_just_before_the_instant() -> None:
-    assert [row.application for row in bpi.panel(LOG, [MONDAY], WEEKS)] == ["open", "slow"]
+def test_the_panel_holds_what_was_open_just_before_the_monday() -> None:
+    names = list(LOG)
+    assert [names[lead] for lead in on(MONDAY).lead] == ["open", "slow"]
+    assert bpi.mondays(on(MONDAY)) == [MONDAY]
 
 
 def test_the_label_looks_exactly_one_horizon_ahead() -> None:
     def accepted(at: float) -> bool:
         log = {"x": days((-1, "A_SUBMITTED"), (at, "A_REGISTERED"))}
-        return bpi.panel(log, [MONDAY], WEEKS)[0].accepted
+        return bool(on(MONDAY, log).won[0])
 
     assert [accepted(at) for at in (0, 13.999, 14)] == [True, True, False]
 
 
-def test_a_monday_needs_its_whole_horizon_inside_the_log() -> None:
+def test_a_monday_needs_a_week_before_it_and_its_whole_horizon_inside_the_log() -> None:
     log = {"x": days((-9, "A_SUBMITTED"), (15, "A_DECLINED"))}
-    assert bpi.mondays(log, WEEKS) == [MONDAY]
-    assert bpi.mondays(log, timedelta(days=16)) == []
+    assert bpi.mondays(bpi.weekly_panel(log, WEEKS)[1]) == [MONDAY]
+    assert len(bpi.weekly_panel(log, timedelta(days=16))[1]) == 0
 
 
 def test_a_score_is_points_times_two_to_the_minus_age_over_half_life() -> None:
-    row = bpi.Row("open", MONDAY, accepted=True)
-    (score,) = bpi.score_rows([row], bpi.engagements(LOG), bpi.scorer(RULES, 2))
+    (score,) = scores(on(MONDAY, only("open")), 2, only("open"))
     assert score == pytest.approx((1 * 2**-3 + 1.5 * 2**-1 + 6 * 2**-0.5) * MILLI, abs=2)
 
 
 def test_without_a_half_life_points_stay() -> None:
-    row = bpi.Row("open", MONDAY, accepted=True)
-    assert bpi.score_rows([row], bpi.engagements(LOG), bpi.scorer(RULES, None)) == [8_500]
+    assert scores(on(MONDAY, only("open")), None, only("open")) == [8_500]
 
 
-def test_what_happens_at_the_instant_itself_does_not_count() -> None:
+def test_what_happens_at_the_monday_itself_does_not_count() -> None:
     log = {"open": [*LOG["open"][:3], Event(MONDAY, "O_SENT_BACK")]}
-    row = bpi.Row("open", MONDAY, accepted=True)
-    assert bpi.score_rows([row], bpi.engagements(log), bpi.scorer(RULES, None)) == [8_500]
+    assert scores(on(MONDAY, log), None, log) == [8_500]
 
 
 def test_a_new_future_changes_no_score_and_no_panel() -> None:
-    found = bpi.look_ahead(LOG, [MONDAY], WEEKS, bpi.scorer(RULES, 14))
+    found = bpi.look_ahead(LOG, [MONDAY], WEEKS, bpi.rules_with(RULES, 14))
     assert (found.rows, found.moved, found.scores) == (2, 0, 0)
 
 
 def test_the_poison_check_catches_a_score_that_looks_ahead() -> None:
-    found = bpi.look_ahead(LOG, [MONDAY], WEEKS, bpi.scorer(RULES, 14))
+    found = bpi.look_ahead(LOG, [MONDAY], WEEKS, bpi.rules_with(RULES, 14))
     assert found.control == 2
 
 
@@ -165,18 +181,15 @@ def test_six_of_the_nine_documented_leaks_are_known_by_their_name_only() -> None
 
 @needs(quality.BPI_LOG)
 def test_decay_tells_more_than_the_same_points_without_it() -> None:
-    log = bpi.read_log(DATA / quality.BPI_LOG)
-    rows = bpi.panel(log, bpi.mondays(log, WEEKS), WEEKS)
-    won, known = [row.accepted for row in rows], bpi.engagements(log)
-    areas = {
-        each: auc(bpi.score_rows(rows, known, bpi.scorer(RULES, each)), won) for each in (None, 14)
-    }
-    assert {each: round(area or 0, 3) for each, area in areas.items()} == {None: 0.668, 14: 0.729}
+    found = quality.weeks(bpi.read_log(DATA / quality.BPI_LOG), 14)
+    areas = {each: round(found.auc(each), 3) for each in quality.HALF_LIVES}
+    assert (areas[None], areas[14]) == (0.668, 0.729)
+    assert max(areas, key=areas.__getitem__) == 14
 
 
 @needs(quality.BPI_LOG)
 def test_no_event_after_a_monday_matters_in_the_real_log() -> None:
     log = bpi.read_log(DATA / quality.BPI_LOG)
-    found = bpi.look_ahead(log, [MONDAY + 4 * 7 * DAY], WEEKS, bpi.scorer(RULES, 14))
+    found = bpi.look_ahead(log, [MONDAY + 4 * 7 * DAY], WEEKS, bpi.rules_with(RULES, 14))
     assert (found.moved, found.scores) == (0, 0)
     assert found.control > 0.9 * found.rows

@@ -534,10 +534,10 @@ def test_forecasts_come_from_rows_whose_horizon_was_over_when_the_later_begin() 
     (scores,) = score_panel(history, panel, [rules()])
     by_band = {row.band: row for row in report(panel, scores).calibration}
     assert by_band.keys() == {"warm", "cold"}
-    # 36 rows: the later third begins with that of day 26, so forecasts end before day 12
+    # 36 rows: the later third begins with that of day 26, so forecasts end with that of day 12
     assert {name: (row.earlier, row.later) for name, row in by_band.items()} == {
         "warm": (5, 5),
-        "cold": (6, 7),
+        "cold": (7, 7),
     }
     assert by_band["warm"].holds
     assert (by_band["warm"].forecast, by_band["warm"].observed) == (1.0, 1.0)
