@@ -21,7 +21,7 @@ import structlog
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import child, score_file
+from app import child, rules_cli, score_file
 from app.log import masked, set_up_logging
 from app.settings import Settings, SettingsError, load_settings
 from scoring.times import parse_time
@@ -37,6 +37,7 @@ cli = typer.Typer(
     add_completion=False,
 )
 score_file.register(cli)
+cli.add_typer(rules_cli.commands, name="rules")
 
 
 @cli.command()

@@ -47,7 +47,7 @@ def check(file: File, map_: Map = None, as_json: AsJson = False) -> None:
         raise typer.Exit(0 if rules is not None else 1)
     if rules is None:
         _refuse(problems, file)
-    typer.echo(f"{file}: “{rules.name}”, {len(rules.rules())} rules, no problems.")
+    typer.echo(f"{file}: “{rules.name}”, {_count(len(rules.rules()), 'rule')}, no problems.")
 
 
 @commands.command("format")
@@ -94,7 +94,7 @@ def diff(old: File, new: File, map_: Map = None, as_json: AsJson = False) -> Non
 def explain(file: File, map_: Map = None) -> None:
     """Tell in words what a rule document does: every rule, limit, band, and in which order."""
     rules = _usable(file, map_)
-    typer.echo(f"{rules.name} ({len(rules.rules())} rules, hash {rules.hash[:8]})")
+    typer.echo(f"{rules.name} ({_count(len(rules.rules()), 'rule')}, hash {rules.hash[:8]})")
     for section in rule_set_words(rules):
         typer.echo("\n" + section.title)
         for line in section.lines:
@@ -134,9 +134,13 @@ def _change(change: RuleChange) -> dict[str, str]:
 
 def _refuse(problems: Sequence[RuleProblem], file: Path) -> NoReturn:
     typer.echo("\n".join(f"{file}, {problem}" for problem in problems), err=True)
-    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+    count = _count(len(problems), "problem")
     typer.echo(f"{count}: nothing of the document is used until none is left.", err=True)
     raise typer.Exit(1)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _text(file: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from scoring.criteria import FactSpec
 from scoring.documents import Node, RuleProblem, listed, nearest
@@ -27,7 +27,7 @@ class Reader:
             RuleProblem(message, node.path, line or node.line, self.rule, suggestion)
         )
 
-    def unknown(self, node: Node, word: str, what: str, known: tuple[str, ...] | list[str]) -> None:
+    def unknown(self, node: Node, word: str, what: str, known: Sequence[str]) -> None:
         """Record that `word` is not one of the `known` ones."""
         suggestion = nearest(word, known)
         choices = "" if suggestion else f" Known: {listed(sorted(known))}."

@@ -12,6 +12,7 @@ from scoring.operators import FACT_TYPES
 from scoring.rule_set import Dimension, Group, Rule, RuleSet
 from scoring.rule_words import (
     band_aspects,
+    band_labels,
     band_words,
     disqualifier_words,
     exact_points,
@@ -115,7 +116,7 @@ def _dimensions(old: RuleSet, new: RuleSet) -> list[RuleChange]:
 def _dimension_words(dimension: Dimension) -> str:
     rules = sum(len(group.rules) for group in dimension.groups)
     limits = limits_words(dimension.low, dimension.high)
-    return f"{len(dimension.groups)} groups, {rules} rules{limits}"
+    return f"{_count(len(dimension.groups), 'group')}, {_count(rules, 'rule')}{limits}"
 
 
 def _groups(old: RuleSet, new: RuleSet) -> list[RuleChange]:
@@ -141,7 +142,11 @@ def _placed_groups(rules: RuleSet) -> dict[str, tuple[str, Group]]:
 def _group_words(placed: tuple[str, Group]) -> str:
     dimension, group = placed
     limits = limits_words(group.low, group.high)
-    return f"in {dimension}, {len(group.rules)} rules{limits}"
+    return f"in {dimension}, {_count(len(group.rules), 'rule')}{limits}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _limits(
@@ -149,8 +154,8 @@ def _limits(
 ) -> list[RuleChange]:
     before, after = (
         {
-            "least": "" if each.low is None else exact_points(each.low),
-            "most": "" if each.high is None else exact_points(each.high),
+            "lower limit": "" if each.low is None else exact_points(each.low),
+            "upper limit": "" if each.high is None else exact_points(each.high),
         }
         for each in (was, now)
     )
@@ -182,8 +187,9 @@ def _placed_rules(rules: RuleSet) -> dict[str, tuple[str, Rule]]:
 
 
 def _next_steps(old: RuleSet, new: RuleSet) -> list[RuleChange]:
-    before = [next_step_words(step, old) for step in old.next_steps]
-    after = [next_step_words(step, new) for step in new.next_steps]
+    labels = band_labels(old) | band_labels(new)  # a band's new name changes no step
+    before = [next_step_words(step, labels) for step in old.next_steps]
+    after = [next_step_words(step, labels) for step in new.next_steps]
     gone = [RuleChange("next step", "", "", text, "") for text in before if text not in after]
     come = [RuleChange("next step", "", "", "", text) for text in after if text not in before]
     return gone + come + _order("next step", before, after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scoring.arithmetic import clip
@@ -70,9 +71,9 @@ def rule_set_words(rules: RuleSet) -> tuple[Section, ...]:
         for group in dimension.groups:
             title = f"{dimension.id.capitalize()}{limits}: {group_title(group)}"
             sections.append(Section(title, tuple(map(rule_words, group.rules))))
-    sections.append(
-        Section("Next steps", tuple(next_step_words(s, rules) for s in rules.next_steps))
-    )
+    labels = band_labels(rules)
+    steps = tuple(next_step_words(step, labels) for step in rules.next_steps)
+    sections.append(Section("Next steps", steps))
     sections.append(Section("How the number comes about, in this order", ORDER_OF_OPERATIONS))
     return tuple(section for section in sections if section.lines)
 
@@ -152,11 +153,12 @@ def band_words(band: Band) -> str:
 def band_aspects(band: Band) -> dict[str, str]:
     """Everything that can differ between two versions of a band, in words."""
     leave, dwell, room = band.leave_at, band.dwell_days, band.capacity
+    each = " for each owner" if band.per_owner else ""
     return {
         "start": f"from {exact_points(band.threshold)}",
         "end": f"kept down to {exact_points(leave)}" if leave is not None else "",
         "dwell": f"for at least {days_text(dwell)}" if dwell is not None else "",
-        "capacity": f"at most {room:,} new leads a week" if room is not None else "",
+        "capacity": f"at most {room:,} new leads a week{each}" if room is not None else "",
     }
 
 
@@ -172,9 +174,13 @@ def disqualifier_words(entry: Disqualifier) -> str:
     )
 
 
-def next_step_words(step: NextStep, rules: RuleSet) -> str:
+def band_labels(rules: RuleSet) -> dict[str, str]:
+    """What people call each band."""
+    return {band.key: band.label for band in rules.bands}
+
+
+def next_step_words(step: NextStep, labels: Mapping[str, str]) -> str:
     """ "Hot, if …: Call today"."""
-    labels = {band.key: band.label for band in rules.bands}
     who = " or ".join(labels[key] for key in step.bands) or "Any band"
     when = f", if {condition_words(step.when)}" if step.when else ""
     return f"{who}{when}: {step.text}"

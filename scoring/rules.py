@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -96,6 +96,7 @@ class _RuleSetReader(BandReader):
     """Reads the document's upper levels: dimensions, groups and the lists beside them."""
 
     bands: tuple[Band, ...] = DEFAULT_BANDS
+    band_keys: Sequence[str] = tuple(band.key for band in DEFAULT_BANDS)  # broken ones too
 
     def rule_set(self, root: Node) -> RuleSet | None:
         """The whole document."""
@@ -109,6 +110,7 @@ class _RuleSetReader(BandReader):
             self._fields(entries["fields"])
         if "bands" in entries:
             self.bands = self.read_bands(entries["bands"])
+            self.band_keys = [key for key, _ in entries["bands"].items()]
         dimensions = self._dimensions(entries["dimensions"]) if "dimensions" in entries else ()
         suppressions = self._list(entries.get("suppress"), "'suppress'", self._suppression)
         disqualifiers = self._list(entries.get("disqualify"), "'disqualify'", self._disqualifier)
@@ -282,11 +284,10 @@ class _RuleSetReader(BandReader):
             return None
         text = self.text(entries["text"], "'text'", MAX_NEXT_STEP)
         when = self.criteria(entries["when"]) if "when" in entries else None
-        keys = [band.key for band in self.bands]
         wanted: list[str] = []
         band = entries.get("band")
         for item in (band.value if isinstance(band.value, list) else [band]) if band else []:
             wanted.append(item.text)
-            if item.text not in keys:
-                self.unknown(item, item.text, "band", keys)
+            if item.text not in self.band_keys:
+                self.unknown(item, item.text, "band", self.band_keys)
         return NextStep(text, tuple(wanted), when) if text else None

@@ -60,7 +60,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "python_calamine": ("app.tabular",),
     "rich": ("app.score_output",),
     "structlog": ("app",),
-    "typer": ("app.cli", "app.score_file"),
+    "typer": ("app.cli", "app.score_file", "app.rules_cli"),
     # two rooms speak these
     "starlette": ("app.routes", "connectors.sandbox"),
     "uvicorn": ("connectors.sandbox",),
