@@ -7,7 +7,7 @@ known at an instant is not in that instant's columns at all, so nothing later ca
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -82,7 +82,7 @@ class Versions:
         then = self.since[rows] <= instants[owner]
         newest = np.full(len(leads), -1, np.int64)
         newest[owner[then]] = rows[then]  # in order, so the last one stays
-        return _taken(self.column, newest)
+        return taken(self.column, newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def rows_of(offsets: Integers, leads: Integers) -> tuple[Integers, Integers]:
     return np.arange(len(owner)) + (starts - before)[owner], owner
 
 
-def _taken(column: Column, rows: Integers) -> Column:
+def taken(column: Column, rows: Integers) -> Column:
     """A column of these rows; -1 = unknown."""
     unknown = rows < 0
     if isinstance(column, Coded):
@@ -148,12 +148,17 @@ def _rows(array_: NDArray[np.generic], rows: Integers) -> NDArray[np.generic]:
 # -- from single leads ---------------------------------------------------------------------------
 
 
-def history_of(leads: Iterable[LeadHistory], fact_types: Iterable[tuple[str, str]]) -> History:
+def history_of(
+    leads: Iterable[LeadHistory],
+    fact_types: Iterable[tuple[str, str]],
+    *,
+    left_out: Collection[str] = LEFT_OUT,
+) -> History:
     """Columns in time of leads given one by one, with the facts of a rule set.
 
-    Facts in `LEFT_OUT` stay unknown at every instant. Leads are not kept: `leads` may stream.
+    Facts that are `left_out` stay unknown at every instant. Leads are not kept: they may stream.
     """
-    kinds = {name: kind for name, kind in fact_types if name not in LEFT_OUT}
+    kinds = {name: kind for name, kind in fact_types if name not in left_out}
     facts = {name: _FactBuilder() for name in kinds}
     log = _LogBuilder()
     moments: list[tuple[int, int, int, int, int]] = []
