@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,18 @@ from scoring.times import parse_time
 ID, CREATED_AT, MODIFIED_AT = "id", "created_at", "modified_at"
 #: Types a column may be given; facts of the catalogue bring their own.
 COLUMN_TYPES = ("text", "number", "flag", "list", "date")
+#: Kinds of person fields whose unusable value rejects the row: rules would count with a wrong one.
+STRICT_KINDS = frozenset({"count", "money", "flag"})
+#: Columns that a fact is read out of when no column is the fact itself.
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "seniority": ("job_title",),
+    "department": ("job_title",),
+    "email_kind": ("email",),
+    "phone_valid": ("phone", "country"),
+    "domain": ("website",),
+    "age_days": (CREATED_AT, MODIFIED_AT),
+    **{name: ("message",) for name in FACTS if name.startswith("text_")},
+}
 _TOP_KEYS = ("columns", "missing", "ignore")
 _COLUMN_KEYS = ("as", "type", "values", "missing", "separator")
 
@@ -116,6 +129,11 @@ def guess_columns(header: Sequence[str]) -> list[Column]:
     return list(found.values())
 
 
+def column_of(name: str, given: str) -> Column:
+    """A column that is what its name says: a fact or field we know, or one of the type given."""
+    return Column(name, name, _type(name, given), choices=_choices(name))
+
+
 def custom_types(columns: Sequence[Column]) -> dict[str, str]:
     """Facts beyond the catalogue that these columns make known to the rules, with their types."""
     return {
@@ -153,6 +171,11 @@ def read_moment(text: str) -> datetime:
         raise Unusable(str(error)) from None
 
 
+def without_advice(message: str) -> str:
+    """A problem's message without its advice about the CRM, which a file has none of."""
+    return re.sub(r"\.? (Correct|Enter|Choose|Confirm|Add)\b.*$", "", message)
+
+
 def _type(name: str, given: str = "text") -> str:
     if name in {CREATED_AT, MODIFIED_AT}:
         return "time"
@@ -163,6 +186,10 @@ def _type(name: str, given: str = "text") -> str:
     if name in FACTS:
         return {"choice": "text"}.get(FACTS[name].type, FACTS[name].type)
     return given
+
+
+def _choices(name: str) -> tuple[str, ...]:
+    return FACTS[name].values if name in FACTS and name not in PERSON_FIELDS else ()
 
 
 def _column(column: str, entry: Any, missing: frozenset[str], problems: list[str]) -> Column | None:
@@ -195,7 +222,7 @@ def _column(column: str, entry: Any, missing: frozenset[str], problems: list[str
         type=_type(name, str(given)),
         values={one_line(str(k)).casefold(): _plain(v) for k, v in values.items()},
         missing=missing | own,
-        choices=FACTS[name].values if name in FACTS and name not in PERSON_FIELDS else (),
+        choices=_choices(name),
         separator=str(settings.get("separator", ";")),
     )
 

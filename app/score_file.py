@@ -9,45 +9,49 @@ from __future__ import annotations
 
 import csv
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
 from app.columns import (
     CREATED_AT,
     MODIFIED_AT,
+    STRICT_KINDS,
     Column,
-    MappingError,
-    custom_types,
-    guess_columns,
     read_cell,
-    read_columns,
     read_moment,
+    without_advice,
 )
-from app.score_output import ScoreFileError, check_paths, placed, progress, safe
+from app.score_output import ScoreFileError, check_paths, progress, safe, text_file
+from app.score_setup import check_outcome, read_rules, say_unprovided, table_columns, tells_outcome
 from app.score_summary import Tally, in_words, outcome_summary
 from app.tabular import Row, Table, TableError, open_table
 from scoring.amounts import read_flag
 from scoring.cleaning import Unusable, shorten
 from scoring.engine import Scorer, compile_rule_set
 from scoring.explain import reasons
-from scoring.facts import FACTS, build_facts
+from scoring.facts import build_facts
 from scoring.leads import PERSON_FIELDS, RecordKey
 from scoring.normalise import build_record
-from scoring.rules import DEFAULT_RULES_TEXT, RuleSet, parse_rule_set
+from scoring.rules import RuleSet
 from scoring.scores import Fact, Score, points_text
 from scoring.times import parse_time
 
 OK, NOTHING_DONE, SOME_REJECTED = 0, 1, 3
 OUTPUT_COLUMNS = ("score", "band", "low", "high", "reasons", "problems")
-#: Kinds of person fields whose unusable value rejects the row: rules would count with a wrong one.
-_STRICT_KINDS = frozenset({"count", "money", "flag"})
+
+
+class Engine(StrEnum):
+    """What scores a file."""
+
+    embedded = "embedded"
+    spark = "spark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,10 @@ def register(app: typer.Typer) -> None:
 
 def score_command(
     file: Annotated[
-        Path, typer.Argument(help="CSV, .xlsx, .xls or .ods file with one lead per row.")
+        str,
+        typer.Argument(
+            help="CSV, .xlsx, .xls or .ods file with one lead per row; or Parquet, file or folder."
+        ),
     ],
     rules: Annotated[
         Path | None, typer.Option(help="Rule document; default: the built-in rules.")
@@ -78,7 +85,8 @@ def score_command(
         Path | None, typer.Option("--map", help="What the columns mean (YAML); default: a guess.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Scored CSV; default: FILE.scored.csv.")
+        str | None,
+        typer.Option("--output", "-o", help="Default: FILE.scored.csv or FILE.scored.parquet."),
     ] = None,
     rejects: Annotated[
         Path | None, typer.Option(help="CSV of rejected rows; default: beside the output.")
@@ -89,14 +97,45 @@ def score_command(
     now: Annotated[
         str, typer.Option(help="Score as of this instant (ISO 8601); default: now.")
     ] = "",
+    engagements: Annotated[
+        str | None, typer.Option(help="Engagements of the leads (Parquet, file or folder).")
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="spark: on many machines, for Parquet of any size.")
+    ] = Engine.embedded,
+    master: Annotated[
+        str, typer.Option(help="Spark: where it runs, such as spark://host:7077.")
+    ] = "local[*]",
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="Spark: into how many parts leads are divided.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score the leads of a file: every column comes back, with score, band, bounds and reasons.
 
     Exit code 0: all rows scored. 1: nothing could be done. 3: done, some rows were rejected.
     """
+    moment = _instant(now)
     try:
-        summary = score_file(file, rules, map_, output, rejects, outcome=outcome, now=_instant(now))
+        if engine is Engine.embedded and not engagements and not _is_parquet(Path(file)):
+            summary = score_file(
+                Path(file), rules, map_, _path(output), rejects, outcome=outcome, now=moment
+            )
+        elif outcome:
+            raise ScoreFileError("--outcome is for CSV files and spreadsheets.")
+        elif engine is Engine.spark:
+            from app.score_spark import score_spark
+
+            summary = score_spark(
+                file, engagements, rules, map_, output, rejects,
+                now=moment, master=master, partitions=partitions,
+            )  # fmt: skip
+        else:
+            from app.score_parquet import score_parquet
+
+            summary = score_parquet(
+                Path(file), _path(engagements), rules, map_, _path(output), rejects, now=moment
+            )
     except ScoreFileError as error:
         if as_json:
             typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
@@ -105,7 +144,17 @@ def score_command(
     typer.echo(json.dumps(summary, ensure_ascii=False, indent=2) if as_json else in_words(summary))
     if summary["scored"] == 0:
         raise typer.Exit(NOTHING_DONE)
-    raise typer.Exit(SOME_REJECTED if summary["rejected"] else OK)
+    raise typer.Exit(SOME_REJECTED if summary["rejects"] else OK)
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _is_parquet(path: Path) -> bool:
+    if path.is_dir():
+        return next(path.rglob("*.parquet"), None) is not None
+    return path.suffix.lower() in {".parquet", ".pq"}
 
 
 def score_file(
@@ -132,13 +181,13 @@ def score_file(
     except TableError as error:
         raise ScoreFileError(str(error)) from None
     with closing(table):
-        columns = _columns(mapping, table)
-        _check_outcome(outcome, columns, table.columns)
-        rule_set = _rule_set(rules, columns)
-        _say_unprovided(rule_set, columns)
+        columns = table_columns(mapping, table)
+        check_outcome(outcome, columns, table.columns)
+        rule_set = read_rules(rules, columns)
+        say_unprovided(rule_set, columns)
         moment = now or datetime.now(UTC)
         job = Job(columns, table.columns, compile_rule_set(rule_set), rule_set, moment, outcome)
-        with _text_file(output) as scored, _text_file(rejects) as rejected:
+        with text_file(output) as scored, text_file(rejects) as rejected:
             tally = _run(table, job, csv.writer(scored), csv.writer(rejected))
     if not tally.rejected:
         rejects.unlink(missing_ok=True)
@@ -178,18 +227,18 @@ def _score_row(row: Row, job: Job, tally: Tally) -> tuple[str, list[str]]:
     record, problems = build_record(
         key, created_at=created_at, modified_at=modified_at, values=person
     )
-    strict = [p for p in problems if PERSON_FIELDS.get(p.field) in _STRICT_KINDS]
+    strict = [p for p in problems if PERSON_FIELDS.get(p.field) in STRICT_KINDS]
     if strict:
-        return "; ".join(_without_advice(p.message) for p in strict), []
+        return "; ".join(without_advice(p.message) for p in strict), []
     dated = any(column.name == CREATED_AT for column in job.columns)
     known = build_facts([record], {}, facts, job.now)
     if not dated:
         known.pop("age_days", None)
     if job.outcome:  # counters stay: whoever names them says that they are from before the outcome
-        known = {name: fact for name, fact in known.items() if not _tells_outcome(name)}
+        known = {name: fact for name, fact in known.items() if not tells_outcome(name)}
     score = job.scorer.score(known, (), job.now)
     _count(score, cells, job, tally)
-    doubts = [_without_advice(p.message) for p in problems if p.kind != "no_identity"]
+    doubts = [without_advice(p.message) for p in problems if p.kind != "no_identity"]
     tally.doubtful += bool(doubts)
     return "", [*_score_cells(score, job.rules), " | ".join(doubts)]
 
@@ -224,10 +273,6 @@ def _read_row(
     return person, facts, created_at, modified_at or created_at, RecordKey("file", "row", row_id)
 
 
-def _tells_outcome(name: str) -> bool:
-    return name in FACTS and FACTS[name].outcome_dependent
-
-
 def _count(score: Score, cells: Mapping[str, str], job: Job, tally: Tally) -> None:
     if score.suppressed:
         tally.suppressed += 1
@@ -251,87 +296,6 @@ def _score_cells(score: Score, rules: RuleSet) -> list[str]:
     return [points_text(score.value), label, points_text(score.low), points_text(score.high), why]
 
 
-def _without_advice(message: str) -> str:
-    """A problem's message without its advice about the CRM, which a file has none of."""
-    return re.sub(r"\.? (Correct|Enter|Choose|Confirm|Add)\b.*$", "", message)
-
-
-def _columns(mapping: Path | None, table: Table) -> Sequence[Column]:
-    if mapping is not None:
-        try:
-            return read_columns(mapping.read_text(encoding="utf-8"), table.columns)
-        except MappingError as error:
-            raise ScoreFileError(f"The mapping {mapping} cannot be used:\n{error}") from None
-        except (OSError, UnicodeError) as error:
-            raise ScoreFileError(
-                f"The mapping {mapping} cannot be read: {_plain(error)}."
-            ) from None
-    columns = guess_columns(table.columns)
-    if not columns:
-        raise ScoreFileError(
-            f"No column name was understood ({shorten(', '.join(table.columns), 300)})."
-            " Say what the columns mean with --map columns.yaml."
-        )
-    guessed = ", ".join(f"{column.column} = {column.name}" for column in columns)
-    typer.echo(f"No --map given, so the columns were guessed: {guessed}", err=True)
-    return columns
-
-
-def _plain(error: OSError | UnicodeError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _check_outcome(outcome: str, columns: Sequence[Column], header: Sequence[str]) -> None:
-    if not outcome:
-        return
-    if outcome not in header:
-        raise ScoreFileError(
-            f"There is no outcome column {outcome!r}."
-            f" The file has: {shorten(', '.join(header), 400)}."
-        )
-    if any(column.column == outcome for column in columns):
-        raise ScoreFileError(
-            f"The outcome column {outcome!r} is also mapped to a fact, so the rules could read the"
-            " answer. Take it out of the mapping."
-        )
-    leaks = [column.column for column in columns if _tells_outcome(column.name)]
-    if leaks:
-        typer.echo(
-            f"Left out of the scores, because they move with the outcome: {', '.join(leaks)}",
-            err=True,
-        )
-
-
-def _rule_set(path: Path | None, columns: Sequence[Column]) -> RuleSet:
-    try:
-        text = path.read_text(encoding="utf-8") if path else DEFAULT_RULES_TEXT
-    except (OSError, UnicodeError) as error:
-        raise ScoreFileError(f"The rules {path} cannot be read: {_plain(error)}.") from None
-    rule_set, problems = parse_rule_set(text, fields=custom_types(columns))
-    if rule_set is None:
-        listed = "\n".join(f"- {problem}" for problem in problems)
-        raise ScoreFileError(f"The rules {path or '(built in)'} cannot be used:\n{listed}")
-    return rule_set
-
-
-def _say_unprovided(rules: RuleSet, columns: Sequence[Column]) -> None:
-    given = {column.name for column in columns}
-    derived = {"seniority": "job_title", "department": "job_title", "email_kind": "email",
-               "phone_valid": "phone", "domain": "website", "age_days": CREATED_AT}  # fmt: skip
-    missing = [
-        name
-        for name, _ in rules.fact_types
-        if name not in given
-        and derived.get(name) not in given
-        and not (name.startswith("text_") and "message" in given)
-    ]
-    if missing:
-        typer.echo(
-            f"The rules also read {', '.join(missing)}: no column gives them, so they are unknown.",
-            err=True,
-        )
-
-
 def _instant(text: str) -> datetime | None:
     if not text:
         return None
@@ -339,12 +303,6 @@ def _instant(text: str) -> datetime | None:
         return parse_time(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--now") from None
-
-
-@contextmanager
-def _text_file(path: Path) -> Iterator[TextIO]:
-    with placed(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
-        yield stream
 
 
 def _summary(

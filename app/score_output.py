@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -52,6 +53,13 @@ def placed(path: Path) -> Iterator[Path]:
         raise ScoreFileError(f"{path} cannot be written: {error.strerror or error}.") from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def text_file(path: Path) -> Iterator[TextIO]:
+    """A text file to write to, which takes its place only when all went well."""
+    with placed(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
 
 
 @contextmanager

