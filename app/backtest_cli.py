@@ -1,33 +1,18 @@
-"""`leadlight backtest`: what rules would have said at a past instant, and what then came."""
+"""`leadlight backtest`: rules held against leads of the past, of the store or of a file."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from app.backtest_words import (
-    day,
-    instant_words,
-    late_facts,
-    notes_on,
-    summary,
-    suspicions,
-)
-from data.history import data_end, read_history
-from data.store import Store
-from scoring.backtest import known_facts, score_panel, suspects
-from scoring.history import LEFT_OUT
-from scoring.panel import (
-    AtFirstTouch,
-    AtSla,
-    BeforeOutcome,
-    Instant,
-    Weekly,
-    panel_of,
-)
-from scoring.rules import DEFAULT_RULES_TEXT, RuleSet, parse_rule_set
+import typer
+
+from app.terminal import fail, in_sentences, read_settings, read_time
+from scoring.panel import AtFirstTouch, AtSla, BeforeOutcome, Instant, Weekly
 
 #: The forms of `--at`: name -> instant from the number after the colon, and the default number.
 _FORMS: dict[str, tuple[Callable[[float], Instant], float | None]] = {
@@ -35,6 +20,95 @@ _FORMS: dict[str, tuple[Callable[[float], Instant], float | None]] = {
     "before-outcome": (BeforeOutcome, None),
 }
 _PLAIN: dict[str, Instant] = {"first-touch": AtFirstTouch(), "weekly": Weekly()}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the `backtest` command."""
+    app.command("backtest")(backtest_command)
+
+
+def backtest_command(
+    file: Annotated[
+        Path | None, typer.Argument(help="A file of leads with an outcome; default: the store.")
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="Rules; for the store a draft against the active ones.")
+    ] = None,
+    at: Annotated[
+        str,
+        typer.Option(
+            help="Store: sla[:SECONDS] (default), first-touch, before-outcome:DAYS or weekly."
+        ),
+    ] = "",
+    horizon_days: Annotated[
+        float, typer.Option(min=0.0, max=3_650.0, help="Days after that in which success counts.")
+    ] = 30.0,
+    since: Annotated[str, typer.Option(help="Store: no instant before then (ISO 8601).")] = "",
+    todays_facts: Annotated[
+        bool, typer.Option("--todays-facts", help="Store: facts as now; they may know too much.")
+    ] = False,
+    outcome: Annotated[str, typer.Option(help="File: the column that says who converted.")] = "",
+    map_: Annotated[
+        Path | None, typer.Option("--map", help="File: what the columns mean (YAML).")
+    ] = None,
+    order: Annotated[
+        str, typer.Option(help="File: the column that rises with time; default: row by row.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Say how rules would have sorted leads of the past, and who then converted.
+
+    Leads of the store are scored at an instant of their own, from what was known then; those of a
+    file as the file has them.
+    """
+    from app.backtest_words import in_words
+
+    of_store, of_file = bool(at or since or todays_facts), bool(outcome or map_ or order)
+    horizon = timedelta(days=horizon_days)
+    if file is None:
+        if of_file:
+            raise typer.BadParameter("--outcome, --map and --order are for a FILE: name it.")
+        told = _over_store(rules, at or "sla", horizon, since, todays_facts)
+    elif of_store or not outcome:
+        raise typer.BadParameter(
+            "A file needs --outcome COLUMN, and takes no --at, --since and --todays-facts."
+        )
+    else:
+        told = _over_file(file, rules, map_, outcome, order, horizon)
+    typer.echo(json.dumps(told, ensure_ascii=False) if as_json else in_words(told))
+
+
+def _over_store(
+    rules: Path | None, at: str, horizon: timedelta, since: str, todays_facts: bool
+) -> dict[str, Any]:
+    from app.backtest_store import backtest_store
+    from data.store import Store
+
+    first = read_time(since)
+    try:
+        instant = read_instant(at)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--at") from None
+    settings = read_settings()
+    with in_sentences(settings), closing(Store.open(settings.database_url)) as store:
+        now = datetime.now(UTC)
+        return backtest_store(
+            store, rules, instant, horizon, now, since=first, todays_facts=todays_facts
+        )
+
+
+def _over_file(
+    file: Path, rules: Path | None, map_: Path | None, outcome: str, order: str, horizon: timedelta
+) -> dict[str, Any]:
+    from app.backtest_file import backtest_file, file_summary
+    from app.score_output import ScoreFileError
+
+    now = datetime.now(UTC)
+    try:
+        found = backtest_file(file, rules, map_, outcome, now, order=order, horizon=horizon)
+    except ScoreFileError as error:
+        fail(str(error))
+    return file_summary(found)
 
 
 def read_instant(text: str) -> Instant:
@@ -57,72 +131,3 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def backtest_store(
-    store: Store,
-    rules: Path | None,
-    instant: Instant,
-    horizon: timedelta,
-    now: datetime,
-    *,
-    since: datetime | None = None,
-    todays_facts: bool = False,
-) -> dict[str, Any]:
-    """The summary for the store's leads: the active rules, or a draft against them.
-
-    Raises ValueError in words when rules cannot be read or nothing can come of it.
-    """
-    names, rule_sets = ["Active"], [_active(store)]
-    if rules is not None:
-        names, rule_sets = ["Draft", "Active"], [read_rules(rules), *rule_sets]
-    types = {name: kind for each in rule_sets for name, kind in each.fact_types}
-    until = data_end(store, now)
-    history = read_history(store, types.items(), todays_facts=todays_facts)
-    panel = panel_of(history, instant, horizon, until, since)
-    scores = score_panel(history, panel, rule_sets)
-    left_out = sorted(LEFT_OUT & types.keys())
-    told = summary(
-        panel,
-        scores,
-        names,
-        {
-            "instant": instant_words(instant),
-            "horizon_days": horizon / timedelta(days=1),
-            "data_until": until.isoformat(),
-            "mature_until": day(until - horizon),
-        },
-    )
-    notes = notes_on(instant, rule_sets, left_out)
-    if todays_facts:
-        notes.append(
-            "Facts are today's: one that was filled in or corrected later reaches earlier scores."
-        )
-    return {
-        **told,
-        "notes": notes,
-        "learned_later": late_facts(known_facts(history, panel), len(panel)),
-        "suspicious": suspicions(suspects(history, panel)),
-    }
-
-
-def read_rules(path: Path) -> RuleSet:
-    """A rule document from a file; raises ValueError with all its problems."""
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeError:
-        raise ValueError(f"The rules {path} are not UTF-8 text.") from None
-    return _parsed(text, f"The rules {path}")
-
-
-def _active(store: Store) -> RuleSet:
-    row = store.active_rule_set()
-    return _parsed(DEFAULT_RULES_TEXT if row is None else row.document, "The active rules")
-
-
-def _parsed(text: str, which: str) -> RuleSet:
-    rule_set, problems = parse_rule_set(text)
-    if rule_set is None:
-        listed = "\n".join(f"- {problem}" for problem in problems)
-        raise ValueError(f"{which} cannot be used:\n{listed}")
-    return rule_set

@@ -22,6 +22,12 @@ from scoring.panel import (
 from scoring.quality import ColumnReading
 from scoring.rule_set import RuleSet
 
+#: Why a row of a file is not in the panel.
+FILE_EXCLUSIONS = {
+    "rejected": "not readable",
+    "no_outcome": "without a readable outcome",
+    "undated": "without a time of creation",
+}
 #: A fact is named as learned late when so much less of the rows knew it at their instant.
 LATE = 0.9
 #: Facts that are named one by one.
@@ -205,10 +211,12 @@ def _head(told: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"Scored {told['instant']}; converted = within {told['horizon_days']:g} days after it."
         )
-    until = told.get("mature_until")
+    else:
+        lines.append(f"Scored from the columns as they are; earlier and later by {told['order']}.")
+    until, reasons = told.get("mature_until"), {**EXCLUSIONS, **FILE_EXCLUSIONS}
     for name, n in told["excluded"].items():
         when = f" (instants after {until})" if name == "immature" and until else ""
-        lines.append(f"Left out: {n:,} rows, {EXCLUSIONS[name]}{when}.")
+        lines.append(f"Left out: {n:,} rows, {reasons[name]}{when}.")
     return lines
 
 

@@ -10,21 +10,18 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import structlog
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
-from app import child, rules_cli, score_file
+from app import backtest_cli, child, rules_cli, score_file
 from app.log import masked, set_up_logging
 from app.settings import Settings, SettingsError, load_settings
-from scoring.times import parse_time
+from app.terminal import fail, in_sentences, read_settings, read_time
 
 # Commands import what they need themselves: `leadlight version` need not load a CRM's client.
 
@@ -37,6 +34,7 @@ cli = typer.Typer(
     add_completion=False,
 )
 score_file.register(cli)
+backtest_cli.register(cli)
 cli.add_typer(rules_cli.commands, name="rules")
 
 
@@ -46,7 +44,7 @@ def run() -> None:
     from app import supervisor
 
     settings = _usable_settings()
-    with _in_words(settings):
+    with in_sentences(settings):
         code = supervisor.run(settings)
     raise typer.Exit(code)
 
@@ -64,35 +62,35 @@ def worker(
 
     settings = _usable_settings()
     if not settings.has_crm:
-        _fail(
+        fail(
             "No CRM is configured, so there is nothing to poll: set LEADLIGHT_HUBSPOT_TOKEN or "
             "LEADLIGHT_SALESFORCE_INSTANCE_URL (see docs/connections.md), or use `leadlight run`, "
             "which brings a sandbox.",
             code=2,
         )
     _set_up_process()
-    with _in_words(settings):
+    with in_sentences(settings):
         try:
             code = run_worker(settings, once=once, until_idle=until_idle)
         except (AnotherWorker, ConnectorError) as error:
-            _fail(str(error))
+            fail(str(error))
     raise typer.Exit(code)
 
 
 @cli.command()
 def dashboard() -> None:
     """Serve the screens, /healthz and /metrics."""
-    settings = _settings()
+    settings = read_settings()
     _set_up_process()  # before Streamlit is imported, which logs by itself
     from app.dashboard import serve
     from app.ports import PortTaken, claim_port
     from data.store import Store
 
-    with _in_words(settings):
+    with in_sentences(settings):
         try:
             settings.port = claim_port(settings.host, settings.port)
         except PortTaken as error:
-            _fail(str(error))
+            fail(str(error))
         Store.open(settings.database_url, migrate=True).close()
         serve(settings)
 
@@ -104,7 +102,7 @@ def doctor(
     """Say what is wrong and what to do; exit code 0 when all is well, else 1."""
     from app.doctor import examine
 
-    settings = _settings()
+    settings = read_settings()
     well = True
     found: list[dict[str, object]] = []
     for finding in examine(settings):
@@ -142,13 +140,13 @@ def sandbox(
     from connectors.sandbox.server import start_sandbox
 
     if hubspot_port is None and salesforce_port is None:
-        _fail("Name a port for at least one CRM: --hubspot-port 0 --salesforce-port 0.", code=2)
+        fail("Name a port for at least one CRM: --hubspot-port 0 --salesforce-port 0.", code=2)
     _set_up_process()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with (
-        _in_words(None),
+        in_sentences(None),
         start_sandbox(
             home,
             seed=seed,
@@ -173,52 +171,6 @@ def sandbox(
 
 
 @cli.command()
-def backtest(
-    rules: Annotated[
-        Path | None, typer.Option(help="A draft to hold against the active rules.")
-    ] = None,
-    at: Annotated[
-        str,
-        typer.Option(
-            "--at", help="When: sla[:SECONDS], first-touch, before-outcome:DAYS or weekly."
-        ),
-    ] = "sla",
-    horizon_days: Annotated[
-        float, typer.Option(min=0.0, max=3_650.0, help="Days after that in which success counts.")
-    ] = 30.0,
-    since: Annotated[str, typer.Option(help="No instant before then (ISO 8601).")] = "",
-    todays_facts: Annotated[
-        bool, typer.Option("--todays-facts", help="Facts as they are now: they may know too much.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
-) -> None:
-    """Say how rules would have sorted the store's leads at an instant of the past.
-
-    Each lead is scored from what was known at its own instant; then it is counted who converted.
-    """
-    from app import backtest_cli
-    from app.backtest_words import in_words
-    from data.store import Store
-
-    settings, now, first = _settings(), datetime.now(UTC), _moment(since)
-    try:
-        instant = backtest_cli.read_instant(at)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--at") from None
-    with _in_words(settings), closing(Store.open(settings.database_url)) as store:
-        told = backtest_cli.backtest_store(
-            store,
-            rules,
-            instant,
-            timedelta(days=horizon_days),
-            now,
-            since=first,
-            todays_facts=todays_facts,
-        )
-    typer.echo(json.dumps(told, ensure_ascii=False) if as_json else in_words(told))
-
-
-@cli.command()
 def replay(
     since: Annotated[
         str, typer.Option(help="Only scores logged since then (ISO 8601 date or time).")
@@ -237,9 +189,9 @@ def replay(
     from app import replay_cli
     from data.store import Store
 
-    settings = _settings()
-    with _in_words(settings), closing(Store.open(settings.database_url)) as store:
-        found = replay_cli.replay_log(store, since=_moment(since), lead=lead, sample=sample)
+    settings = read_settings()
+    with in_sentences(settings), closing(Store.open(settings.database_url)) as store:
+        found = replay_cli.replay_log(store, since=read_time(since), lead=lead, sample=sample)
     told = replay_cli.summary(found)
     typer.echo(json.dumps(told, ensure_ascii=False) if as_json else replay_cli.in_words(told))
     raise typer.Exit(found.code)
@@ -251,25 +203,10 @@ def version() -> None:
     typer.echo(installed_version("leadlight"))
 
 
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        _fail(f"A setting cannot be used:\n{error}", code=2)
-
-
-def _moment(text: str) -> datetime | None:
-    """A time given on the command line; None for no text."""
-    try:
-        return parse_time(text) if text else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 def _usable_settings() -> Settings:
-    settings = _settings()
+    settings = read_settings()
     if missing := settings.missing():
-        _fail("\n".join(missing), code=2)
+        fail("\n".join(missing), code=2)
     return settings
 
 
@@ -279,30 +216,6 @@ def _set_up_process() -> None:
     set_up_logging(calm=supervised and sys.stderr.isatty())
     if supervised:
         child.stop_with_supervisor()
-
-
-@contextmanager
-def _in_words(settings: Settings | None) -> Iterator[None]:
-    """Turn what can go wrong with files and the database into sentences."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        reason = masked(str(getattr(error, "orig", None) or error)).strip().splitlines()
-        _fail(
-            f"The database cannot be used: {reason[0] if reason else type(error).__name__}.\n"
-            "Check LEADLIGHT_DATABASE_URL and that the database runs; `leadlight doctor` says more."
-        )
-    except ValueError as error:
-        _fail(masked(str(error)))
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        home = f" LEADLIGHT_HOME is {settings.home}." if settings else ""
-        _fail(f"{error.strerror or error}{where}.{home}")
-
-
-def _fail(message: str, *, code: int = 1) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -203,12 +203,13 @@ def _band_rates(
 
 def _forecasts(panel: Panel, scores: PanelScores) -> list[BandForecast]:
     """Rates of the earlier rows as forecasts; a row is earlier once its own horizon was over."""
-    at: Integers = panel.at[scores.scored]
+    at: Integers = (panel.at if panel.order is None else panel.order)[scores.scored]
     if len(at) == 0:
         return []
     band, won = scores.band[scores.scored], panel.won[scores.scored]
     cut = np.sort(at)[min(len(at) - 1, int(len(at) * EARLIER))]
-    early, late = at + panel.horizon_us <= cut, at >= cut
+    late = at >= cut
+    early = (at + panel.horizon_us <= cut) & ~late
     rates = zip(
         _band_rates(scores.rule_set, band[early], won[early]),
         _band_rates(scores.rule_set, band[late], won[late]),

@@ -6,7 +6,7 @@ how it ended; only `BeforeOutcome` counts back from the outcome, and says what i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -86,6 +86,7 @@ class Panel:
     won: Flags
     horizon_us: int
     excluded: Mapping[str, int]  # by EXCLUSIONS
+    order: Integers | None = None  # what is earlier and later, where instants do not say it
 
     def __len__(self) -> int:
         return len(self.lead)
@@ -126,6 +127,28 @@ def panel_of(
     lead, at = lead[kept], at[kept]
     won = history.won_at[lead] <= at + horizon_us  # and after it: none is decided by then
     return Panel(lead, at, won, horizon_us, excluded)
+
+
+def panel_at_creation(
+    history: History, won: Sequence[bool], horizon: timedelta, until: datetime
+) -> Panel:
+    """Each lead as of its creation, with an outcome of which no time is known.
+
+    Leads younger than the horizon at `until` are immature.
+    """
+    ripe = history.created_at <= microseconds(until) - _us(horizon)
+    excluded = {"immature": int((~ripe).sum())}
+    lead = np.flatnonzero(ripe)
+    return Panel(lead, history.created_at[lead], np.array(won, bool)[lead], _us(horizon), excluded)
+
+
+def panel_in_order(
+    history: History, won: Sequence[bool], order: Sequence[float] | Sequence[str]
+) -> Panel:
+    """Each lead as it is, earlier and later by `order`; nothing is known of any time."""
+    lead = np.arange(len(history))
+    places = np.unique(np.array(order), return_inverse=True)[1].astype(np.int64)
+    return Panel(lead, history.created_at, np.array(won, bool), 0, {}, places)
 
 
 def _instants(

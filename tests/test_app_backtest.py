@@ -13,7 +13,8 @@ import pytest
 from store_world import key, outcome, record, visit
 from typer.testing import CliRunner, Result
 
-from app.backtest_cli import backtest_store, read_instant
+from app.backtest_cli import read_instant
+from app.backtest_store import backtest_store
 from app.backtest_words import duration, in_words
 from app.cli import cli
 from app.decide import Policy, decide
