@@ -20,27 +20,19 @@ from typing import Annotated, Any
 import typer
 
 from app.columns import (
-    CREATED_AT,
-    MODIFIED_AT,
-    STRICT_KINDS,
     Column,
-    read_cell,
-    read_moment,
-    without_advice,
 )
+from app.file_rows import read_lead
 from app.score_output import ScoreFileError, check_paths, progress, safe, text_file
 from app.score_setup import check_outcome, read_rules, say_unprovided, table_columns, tells_outcome
 from app.score_summary import Tally, in_words, outcome_summary
 from app.tabular import Row, Table, TableError, open_table
 from scoring.amounts import read_flag
-from scoring.cleaning import Unusable, shorten
+from scoring.cleaning import Unusable
 from scoring.engine import Scorer, compile_rule_set
 from scoring.explain import reasons
-from scoring.facts import build_facts
-from scoring.leads import PERSON_FIELDS, RecordKey
-from scoring.normalise import build_record
 from scoring.rules import RuleSet
-from scoring.scores import Fact, Score, points_text
+from scoring.scores import Score, points_text
 from scoring.times import parse_time
 
 OK, NOTHING_DONE, SOME_REJECTED = 0, 1, 3
@@ -221,56 +213,16 @@ def _score_row(row: Row, job: Job, tally: Tally) -> tuple[str, list[str]]:
     """The reason for rejecting the row ("" = scored), and the cells to add to it."""
     cells = dict(zip(job.header, row.cells, strict=True))
     try:
-        person, facts, created_at, modified_at, key = _read_row(row, cells, job)
+        lead = read_lead(cells, job.columns, row.number, job.now)
     except Unusable as reason:
         return str(reason), []
-    record, problems = build_record(
-        key, created_at=created_at, modified_at=modified_at, values=person
-    )
-    strict = [p for p in problems if PERSON_FIELDS.get(p.field) in STRICT_KINDS]
-    if strict:
-        return "; ".join(without_advice(p.message) for p in strict), []
-    dated = any(column.name == CREATED_AT for column in job.columns)
-    known = build_facts([record], {}, facts, job.now)
-    if not dated:
-        known.pop("age_days", None)
+    known = lead.facts
     if job.outcome:  # counters stay: whoever names them says that they are from before the outcome
         known = {name: fact for name, fact in known.items() if not tells_outcome(name)}
     score = job.scorer.score(known, (), job.now)
     _count(score, cells, job, tally)
-    doubts = [without_advice(p.message) for p in problems if p.kind != "no_identity"]
-    tally.doubtful += bool(doubts)
-    return "", [*_score_cells(score, job.rules), " | ".join(doubts)]
-
-
-def _read_row(
-    row: Row, cells: Mapping[str, str], job: Job
-) -> tuple[dict[str, str | None], dict[str, Fact], datetime, datetime, RecordKey]:
-    person: dict[str, str | None] = {}
-    facts: dict[str, Fact] = {}
-    created_at = modified_at = None
-    row_id = str(row.number)
-    for column in job.columns:
-        text = column.text(cells[column.column])
-        if not text:
-            continue
-        if column.type == "person":
-            person[column.name] = text
-            continue
-        if column.type == "id":
-            row_id = text
-            continue
-        try:
-            if column.name == CREATED_AT:
-                created_at = read_moment(text)
-            elif column.name == MODIFIED_AT:
-                modified_at = read_moment(text)
-            elif (value := read_cell(column, text)) is not None:
-                facts[column.name] = Fact(value, "file")
-        except Unusable as reason:
-            raise Unusable(f"{column.column}: “{shorten(text)}” cannot be used, {reason}") from None
-    created_at = created_at or modified_at or job.now
-    return person, facts, created_at, modified_at or created_at, RecordKey("file", "row", row_id)
+    tally.doubtful += bool(lead.doubts)
+    return "", [*_score_cells(score, job.rules), " | ".join(lead.doubts)]
 
 
 def _count(score: Score, cells: Mapping[str, str], job: Job, tally: Tally) -> None:
