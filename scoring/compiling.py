@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from scoring.arithmetic import clip, decayed, midpoint, stepped
+from scoring.arithmetic import clip, halving, midpoint, stepped
 from scoring.criteria import (
     All,
     Any_,
@@ -25,6 +25,7 @@ from scoring.criteria import (
 )
 from scoring.events import Events, pattern_key
 from scoring.operators import OPERATORS, Value, days_us
+from scoring.possible import Imagined
 from scoring.rule_set import ByChoice, ByRange, Each, Fixed, PerUnit, Rule
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
@@ -122,6 +123,8 @@ def _fact_truth(test: FactTest, for_bounds: bool) -> Truth:
         value = values.get(name)
         if value is None:
             return absent
+        if isinstance(value, Imagined):
+            return TRUE if value.passes(test.operator, test.argument) else FALSE
         return TRUE if predicate(value) else FALSE
 
     return truth
@@ -287,38 +290,61 @@ def _per_unit(per: PerUnit) -> Gives:
     return given
 
 
-def counted_ages(each: Each) -> Ages:
-    """Ages of the engagements that count: occurrence, time frame, frequency in this order."""
+def counted(each: Each) -> Callable[[Sequence[int]], Sequence[int]]:
+    """Those ages of a pattern that count: occurrence, time frame, frequency in this order."""
+    span, frequency = each.time_frame_days, each.frequency
+    within = None if span is None else days_us(span)
     if each.first:
-        all_ages, span = ages_of(each.pattern), each.time_frame_days
+        return lambda ages: ages[:1] if within is None or (ages and ages[0] <= within) else ()
+    if within is None:
+        return (lambda ages: ages) if frequency is None else (lambda ages: ages[-frequency:])
+    most = frequency or 0  # [-0:] is everything
 
-        def first(events: Events) -> Sequence[int]:
-            found = all_ages(events)[:1]
-            return found if span is None or (found and found[0] <= days_us(span)) else ()
+    def recent(ages: Sequence[int]) -> Sequence[int]:
+        inside = ages if not ages or ages[0] <= within else [age for age in ages if age <= within]
+        return inside[-most:]
 
-        return first
-    ages, frequency = ages_of(each.pattern, each.time_frame_days), each.frequency
-    return ages if frequency is None else lambda events: ages(events)[-frequency:]
+    return recent
+
+
+def counted_ages(each: Each) -> Ages:
+    """Ages of a lead's engagements that count for the rule."""
+    key, select = pattern_key(each.pattern), counted(each)
+    return lambda events: select(events.ages(key))
+
+
+def fading(each: Each) -> Callable[[Sequence[int]], int]:
+    """Milli-points of engagements of some ages, before the cap, as a function made once."""
+    points, step = each.points, each.step
+    if each.half_life_days is not None:
+        return halving(points, days_us(each.half_life_days))
+    if step is not None:
+        every_us = days_us(step.every_days)
+        return lambda ages: stepped(points, ages, step.loss, every_us)
+    return lambda ages: points * len(ages)
 
 
 def faded(each: Each, ages: Sequence[int]) -> int:
     """Milli-points of engagements of these ages, before the cap."""
-    if each.half_life_days is not None:
-        return decayed(each.points, ages, days_us(each.half_life_days))
-    if each.step is not None:
-        return stepped(each.points, ages, each.step.loss, days_us(each.step.every_days))
-    return each.points * len(ages)
+    return fading(each)(ages)
 
 
-def _each(each: Each) -> Gives:
-    ages = counted_ages(each)
-    low = -each.cap if each.cap is not None else None
+def engaged(each: Each) -> Callable[[Sequence[int]], Given]:
+    """What the rule gives for all ages of its pattern."""
+    select, fade, most = counted(each), fading(each), each.cap
 
-    def given(values: Values, events: Events) -> Given:
-        found = ages(events)
+    def given(ages: Sequence[int]) -> Given:
+        found = select(ages)
         if not found:
             return NOTHING
-        total = clip(faded(each, found), low, each.cap)
+        total = fade(found)
+        if most is not None and not -most <= total <= most:
+            total = most if total > 0 else -most
         return Given(total, total, total, True, len(found), found[-1])
 
     return given
+
+
+def _each(each: Each) -> Gives:
+    key, give = pattern_key(each.pattern), engaged(each)
+    return lambda values, events: give(events.ages(key))

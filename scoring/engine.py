@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from scoring.bands import UNMOVED, BandState
-from scoring.compiling import TRUE, Given, truth_of
+from scoring.advice import least_change_text, unknown_text
+from scoring.bands import UNMOVED, BandState, Situation, band_label, settled_band
+from scoring.compiling import TRUE, Given, Values, truth_of
 from scoring.events import Events
 from scoring.explain import (
     limit_label,
@@ -31,9 +32,11 @@ from scoring.inputs import (
     microseconds,
 )
 from scoring.leads import Engagement, utc
+from scoring.least_change import LeastChange, least_change
 from scoring.rule_set import ByChoice, ByRange, PerUnit, Rule, RuleSet
 from scoring.scores import DIMENSIONS, Contribution, Facts, Score
 from scoring.tally import Tallier, Tally
+from scoring.unknowns import Unknown, worth_knowing
 
 __all__ = [
     "ENGINE_VERSION",
@@ -59,10 +62,12 @@ def replay(
     now: datetime,
     *,
     previous_band: str | None = None,
+    situation: Situation | None = None,
 ) -> Score:
     """The score again from what was logged; raises ValueError when the inputs are unreadable."""
     facts, engagements = inputs_from_json(inputs_json)
-    return compile_rule_set(rule_set).score(facts, engagements, now, previous_band=previous_band)
+    scorer = compile_rule_set(rule_set)
+    return scorer.score(facts, engagements, now, previous_band, situation=situation)
 
 
 class Scorer:
@@ -92,11 +97,14 @@ class Scorer:
         engagements: Sequence[Engagement],
         now: datetime,
         previous_band: str | None = None,
+        *,
+        situation: Situation | None = None,
     ) -> Score:
         """The lead's score at `now` (aware); engagements after `now` are not looked at.
 
-        `previous_band`: the band the lead is in, for bands with a `leave_at`. A suppressed lead has
-        no band and value 0, and says why. Raises ValueError for a naive time.
+        `previous_band`: the band the lead is in, for bands with a `leave_at`; where it dwells or
+        room is short, its whole `situation` instead. A suppressed lead has no band and value 0, and
+        says why. Raises ValueError for a naive time.
         """
         moment = utc(now)
         ordered = in_order(engagements)
@@ -106,12 +114,19 @@ class Scorer:
         dimensions = dict.fromkeys(DIMENSIONS, 0)
         for dimension, points in zip(self.rule_set.dimensions, tally.dimensions, strict=False):
             dimensions[dimension.id] = points
+        band, certain = tally.band, tally.band_certain
+        if situation is not None and not why:
+            numbers = tally.value, tally.low, tally.high
+            capped = tally.disqualified is not None
+            band, certain = settled_band(
+                self.rule_set, situation, numbers, moment, disqualified=capped
+            )
         return Score(
             value=tally.value,
             low=tally.low,
             high=tally.high,
-            band=tally.band,
-            band_certain=tally.band_certain,
+            band=band,
+            band_certain=certain,
             dimensions=dimensions,
             contributions=rows,
             scoring_mode="rules" if all(row.known for row in rows) else "fallback",
@@ -121,9 +136,63 @@ class Scorer:
             suppressed=why,
             disqualified=tally.disqualified.reason if tally.disqualified else "",
             inputs_hash=inputs_hash(facts, ordered),
-            next_step=self._next_step(tally.band, facts, ordered, moment) if not why else "",
+            next_step=self._next_step(band, facts, ordered, moment) if not why else "",
             reasons=(f"Not scored: {why}",) if why else top_reasons(rows),
         )
+
+    def bounds_are_exact(self, facts: Facts, now: datetime) -> bool:
+        """Whether the bounds of a lead with these facts are attained, not only never exceeded."""
+        return self._tallier.bounds.exact(self._tallier.values(facts, utc(now)))
+
+    def worth_knowing(
+        self,
+        facts: Facts,
+        engagements: Sequence[Engagement],
+        now: datetime,
+        previous_band: str | None = None,
+    ) -> tuple[Unknown, ...]:
+        """The unknown facts, most worth finding out first: see `unknowns.worth_knowing`."""
+        values, events = self._seen(facts, engagements, now)
+        return worth_knowing(self._tallier, values, events, previous_band)
+
+    def least_change(
+        self,
+        facts: Facts,
+        engagements: Sequence[Engagement],
+        now: datetime,
+        previous_band: str | None = None,
+        *,
+        upward: bool = True,
+    ) -> LeastChange | None:
+        """The fewest changes to a better (or worse) band: see `least_change.least_change`."""
+        values, events = self._seen(facts, engagements, now)
+        return least_change(self._tallier, values, events, previous_band, upward=upward)
+
+    def advice(
+        self,
+        facts: Facts,
+        engagements: Sequence[Engagement],
+        now: datetime,
+        previous_band: str | None = None,
+        *,
+        facts_named: int = 3,
+    ) -> tuple[str, ...]:
+        """Sentences: what it takes to reach the next band, then what is worth finding out."""
+        found = self.least_change(facts, engagements, now, previous_band)
+        said = []
+        if found is not None:
+            label = band_label(self.rule_set, found.band)
+            cases = [self._tallier.bounds.cases(c.fact) if c.fact else () for c in found.changes]
+            said.append(least_change_text(found, label, cases))
+        unknown = self.worth_knowing(facts, engagements, now, previous_band)
+        return (*said, *map(unknown_text, unknown[:facts_named]))
+
+    def _seen(
+        self, facts: Facts, engagements: Sequence[Engagement], now: datetime
+    ) -> tuple[Values, Events]:
+        moment = utc(now)
+        events = Events(in_order(engagements), microseconds(moment), self._tallier.watch)
+        return self._tallier.values(facts, moment), events
 
     def outlook(
         self,

@@ -50,41 +50,73 @@ def matcher(pattern: Pattern) -> Callable[[str, Mapping[str, str]], bool]:
 class Watch:
     """The patterns of a rule set; each distinct engagement is held against them once."""
 
-    __slots__ = ("_known", "_matchers", "keys")
+    __slots__ = ("_known", "_matchers", "_read", "keys")
 
     def __init__(self, patterns: Iterable[Pattern]) -> None:
-        self._matchers = [(pattern_key(pattern), matcher(pattern)) for pattern in patterns]
-        self._known: dict[tuple[str | None, ...], tuple[str, ...]] = {}
+        some = list(patterns)
+        self._matchers = [(pattern_key(pattern), matcher(pattern)) for pattern in some]
         self.keys = [key for key, _ in self._matchers]
+        #: the details that matter of each kind, and the patterns that were found for them
+        self._read: dict[str, tuple[str, ...]] = {
+            kind: tuple(
+                name
+                for name in DETAILS
+                if any(
+                    kind in pattern.kinds and any(test.detail == name for test in pattern.details)
+                    for pattern in some
+                )
+            )
+            for pattern in some
+            for kind in pattern.kinds
+        }
+        self._known: dict[object, tuple[str, ...]] = {}
 
     def matching(self, kind: str, detail: Mapping[str, str]) -> tuple[str, ...]:
         """Keys of the patterns that the engagement matches."""
-        read = detail.get
-        what = (kind, read("url"), read("form"), read("campaign"), read("subject"))
+        names = self._read.get(kind)
+        if names is None:
+            return ()
+        what: object = kind
+        if len(names) == 1:
+            what = kind, detail.get(names[0])
+        elif names:
+            what = (kind, *[detail.get(name) for name in names])
         found = self._known.get(what)
-        if found is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            folded = {name: fold(detail[name]) for name in DETAILS if name in detail}
-            found = tuple(key for key, matches in self._matchers if matches(kind, folded))
-            self._known[what] = found
+        return self._learn(what, kind, detail) if found is None else found
+
+    def _learn(self, what: object, kind: str, detail: Mapping[str, str]) -> tuple[str, ...]:
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        folded = {name: fold(detail[name]) for name in DETAILS if name in detail}
+        found = tuple(key for key, matches in self._matchers if matches(kind, folded))
+        self._known[what] = found
         return found
 
 
 class Events:
     """A lead's engagements up to `now`: ages in microseconds by pattern, oldest first."""
 
-    __slots__ = ("_ages",)
+    __slots__ = ("by_pattern",)
 
     def __init__(self, ordered: Sequence[Timed], now_us: int, watch: Watch) -> None:
-        ages: dict[str, list[int]] = {key: [] for key in watch.keys}
+        #: of patterns that some engagement matches
+        self.by_pattern: dict[str, list[int]] = {}
+        ages, matching = self.by_pattern, watch.matching
         for at, _, engagement in ordered:
             if at > now_us:
                 break
-            for key in watch.matching(engagement.kind, engagement.detail):
-                ages[key].append(now_us - at)
-        self._ages = ages
+            for key in matching(engagement.kind, engagement.detail):
+                if key in ages:
+                    ages[key].append(now_us - at)
+                else:
+                    ages[key] = [now_us - at]
 
-    def ages(self, key: str) -> list[int]:
-        """Those of one pattern; raises KeyError for one that was not watched."""
-        return self._ages[key]
+    def plus(self, keys: Iterable[str]) -> Events:
+        """The same with one more engagement at `now`, which matches these patterns."""
+        found = Events((), 0, Watch(()))
+        found.by_pattern = {**self.by_pattern, **{key: [*self.ages(key), 0] for key in keys}}
+        return found
+
+    def ages(self, key: str) -> Sequence[int]:
+        """Those of one pattern."""
+        return self.by_pattern.get(key, ())

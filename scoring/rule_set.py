@@ -146,6 +146,7 @@ class RuleSet:
     fact_types: tuple[tuple[str, str], ...]  # type of each fact that is read, by name
     document: str  # canonical text: JSON, keys sorted; parses to this same rule set
     hash: str  # sha256 of `document`
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()  # of facts that have no other values
 
     def conditions(self) -> list[Condition]:
         """Every condition in it."""
