@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from app.columns import MappingError, custom_types, read_columns
+from app.terminal import fail
 from scoring.documents import RuleProblem, read_document
 from scoring.rule_changes import RuleChange, rule_changes
 from scoring.rule_schema import rule_schema
@@ -125,7 +126,7 @@ def _custom_fields(mapping: Path | None) -> dict[str, str]:
     try:
         return custom_types(read_columns(text, header))
     except MappingError as error:
-        _fail(f"The mapping {mapping} cannot be used:\n{error}")
+        fail(f"The mapping {mapping} cannot be used:\n{error}", code=2)
 
 
 def _change(change: RuleChange) -> dict[str, str]:
@@ -147,9 +148,9 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        _fail(f"{file} cannot be read: {error.strerror or error}.")
+        fail(f"{file} cannot be read: {error.strerror or error}.", code=2)
     except UnicodeError:
-        _fail(f"{file} cannot be read: it is not UTF-8 text.")
+        fail(f"{file} cannot be read: it is not UTF-8 text.", code=2)
 
 
 def _replace(target: Path, text: str) -> None:
@@ -161,15 +162,10 @@ def _replace(target: Path, text: str) -> None:
             draft.chmod(target.stat().st_mode)
         draft.replace(target)
     except OSError as error:
-        _fail(f"{target} cannot be written: {error.strerror or error}.")
+        fail(f"{target} cannot be written: {error.strerror or error}.", code=2)
     finally:
         draft.unlink(missing_ok=True)
 
 
 def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
