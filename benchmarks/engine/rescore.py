@@ -5,30 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from statistics import median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.engine import polars_peer
+from benchmarks.engine.agreement import (
+    COLUMNS,
+    compare,
+    compare_with_interpreter,
+    own_instants,
+    sample_of,
+)
 from benchmarks.engine.duckdb_peer import Database
 from benchmarks.engine.interpreter import Interpreter
-from benchmarks.engine.leads import Lead, lead, moment
+from benchmarks.engine.leads import moment
 from benchmarks.engine.sizes import Sizes
 from benchmarks.engine.table import Row, times_faster
-from benchmarks.estate import DAY_US, NOW, Estate, document
+from benchmarks.estate import NOW, Estate, document
 from benchmarks.measure import Work, by_turns, say, seconds, spoken
 from scoring.columns import Coded, Columns
 from scoring.events import matcher, patterns_of
-from scoring.inputs import microseconds
 from scoring.kernel import ColumnScorer, Scores
 from scoring.rule_set import RuleSet
-from scoring.scores import DIMENSIONS
 
 LATER = NOW + timedelta(days=1)
-Answers = Mapping[str, NDArray[np.generic]]
+#: Leads whose answers at other times than now are compared.
+SOME = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,15 @@ def rescore(great: Estate, sizes: Sizes) -> Rescore:
     ours = _Ours(great)
     ours.bind()
     ours.now()
-    sample = _sample(great.columns, sizes.sample)
+    sample = sample_of(great.columns, sizes.sample)
     interpreter = Interpreter(document())
     compare_with_interpreter(interpreter, sample, ours.found, {n: NOW for n in sample})
     others = _others(great, ours.found)
+    some = list(sample)[:SOME]
+    ours.later()
+    compare_with_interpreter(interpreter, sample, ours.found, {n: LATER for n in some})
     ours.at_own_instants()
-    instants = {n: moment(int(ours.instants[n])) for n in list(sample)[:2_000]}
+    instants = {n: moment(int(ours.instants[n])) for n in some}
     compare_with_interpreter(interpreter, sample, ours.found, instants)
 
     def interpret() -> None:
@@ -97,62 +105,7 @@ class _Ours:
         self.found = self._scorer.score(self.instants)
 
 
-def own_instants(leads: int) -> NDArray[np.int64]:
-    """An instant for each lead within the last 300 days, in microseconds."""
-    random = np.random.default_rng(11)
-    return microseconds(NOW) - random.integers(0, 300 * DAY_US, leads)
-
-
-# -- equal answers ---------------------------------------------------------------------------------
-
-
-def _sample(columns: Columns, size: int) -> dict[int, Lead]:
-    numbers = np.random.default_rng(5).choice(columns.n, min(size, columns.n), replace=False)
-    return {int(n): lead(columns, int(n)) for n in np.sort(numbers)}
-
-
-def compare(name: str, ours: Scores, theirs: Answers) -> None:
-    """Raises AssertionError unless value, band and dimensions are the same for every lead.
-
-    Others look at each rule's bounds by itself, ours are exact: theirs must contain ours.
-    """
-    exact = {"value": ours.value, "band": ours.band}
-    exact |= dict(zip(DIMENSIONS, ours.dimensions, strict=True))
-    for column, values in exact.items():
-        _none(name, f"{column} differs", values != theirs[column])
-    _none(name, "low is above ours", theirs["low"] > ours.low)
-    _none(name, "high is below ours", theirs["high"] < ours.high)
-    _none(name, "the band is certain to it alone", theirs["certain"] & ~ours.certain)
-
-
-def _none(name: str, what: str, wrong: NDArray[np.bool_]) -> None:
-    if wrong.any():
-        raise AssertionError(f"{name}: {what} for {int(wrong.sum()):,} leads")
-
-
-def compare_with_interpreter(
-    interpreter: Interpreter,
-    sample: Mapping[int, Lead],
-    scores: Scores,
-    instants: Mapping[int, datetime],
-) -> None:
-    """The same for some leads, each at its instant."""
-    bands = list(document()["bands"])
-    found = [
-        interpreter.score(sample[number].facts, sample[number].engagements, at)
-        for number, at in instants.items()
-    ]
-    theirs = {name: np.array([getattr(answer, name) for answer in found])
-              for name in ("value", "low", "high", "certain")}  # fmt: skip
-    theirs["band"] = np.array([bands.index(answer.band) for answer in found])
-    for position, name in enumerate(DIMENSIONS):
-        theirs[name] = np.array([answer.dimensions[position] for answer in found])
-    compare("plain interpreter", _some(scores, list(instants)), theirs)
-
-
-def _some(scores: Scores, numbers: list[int]) -> Scores:
-    return Scores(**{field.name: getattr(scores, field.name)[..., numbers]
-                     for field in fields(scores)})  # fmt: skip
+# -- other engines ---------------------------------------------------------------------------------
 
 
 def _others(great: Estate, ours: Scores) -> dict[str, Work]:
@@ -171,8 +124,7 @@ def _others(great: Estate, ours: Scores) -> dict[str, Work]:
     }
     for name, work in works.items():
         answers = work()
-        columns = ("value", "low", "high", "band", "certain", *DIMENSIONS)
-        compare(name, ours, {column: np.asarray(answers[column]) for column in columns})
+        compare(name, ours, {column: np.asarray(answers[column]) for column in COLUMNS})
     return dict(works)
 
 

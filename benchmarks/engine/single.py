@@ -62,7 +62,7 @@ def _whole_document(
     for one in leads:
         ours = scorer.tally(one.facts, one.engagements, NOW)
         theirs = interpreter.score(one.facts, one.engagements, NOW)
-        if (ours.value, ours.band, ours.dimensions) != (
+        if (ours.value, ours.band, tuple(ours.dimensions)) != (
             theirs.value, theirs.band, theirs.dimensions
         ) or not theirs.low <= ours.low <= ours.high <= theirs.high:  # fmt: skip
             raise AssertionError("the plain interpreter says something else")

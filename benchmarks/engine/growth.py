@@ -1,0 +1,45 @@
+"""Does the time for one lead stay the same when there are more of them?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.engine.sizes import Sizes
+from benchmarks.engine.table import Row
+from benchmarks.estate import NOW, estate
+from benchmarks.measure import by_turns, say, spoken
+from scoring.kernel import ColumnScorer
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Rows of the table, and seconds a lead by number of leads."""
+
+    rows: list[Row]
+    each: dict[int, float]
+
+
+def growth(sizes: Sizes, full: float) -> Growth:
+    """`full`: seconds of a full rescore of the great estate."""
+    say("growth")
+    each = {leads: _rescore(leads, sizes) / leads for leads in (sizes.small, sizes.middle)}
+    each[sizes.leads] = full / sizes.leads
+    ratio = max(each.values()) / min(each.values())
+    shown = " / ".join(spoken(took) for took in each.values())
+    work = " / ".join(f"{leads:,}" for leads in each)
+    least = min(each.values())
+    row = Row(f"full rescore of {work} leads, time for one lead", shown, "the least of them",
+              spoken(least), f"{ratio:.2f}x", "flat within 1.5x", ratio <= 1.5)  # fmt: skip
+    return Growth([row], each)
+
+
+def _rescore(leads: int, sizes: Sizes) -> float:
+    """Seconds of a full rescore with nothing worked out before."""
+    world, scorers = estate(leads), []
+
+    def bind() -> None:
+        scorers[:] = [ColumnScorer(world.rule_set, world.columns)]
+
+    works = {"bind": bind, "full": lambda: scorers[0].score(NOW)}
+    return median(by_turns(works, 3 * sizes.rounds)["full"])
