@@ -24,6 +24,7 @@ from scoring.rule_set import ByChoice, ByRange, Each, PerUnit, Rule, RuleSet
 
 NO_EVENTS = Events([], 0, Watch(()))
 _DAY_SECONDS = 86_400
+_FEW_CUTS = 16  # comparing with each is then faster than searching
 Cell = NDArray[Any]  # unsigned bytes, or 32-bit integers where there are more than 255
 
 
@@ -75,12 +76,45 @@ def cells_of(
     return found
 
 
+def bound_to(cells: Mapping[str, Cells], columns: Columns) -> dict[str, Cells] | None:
+    """The same cells of other leads; None where a text has other values, or a fact is new."""
+    found = {}
+    for name, before in cells.items():
+        column = columns.facts.get(name)
+        if column is None:
+            bound = Cells(before.values, None, before.cuts, None)
+        elif not _alike(column, before.column):
+            return None
+        elif isinstance(column, Coded):
+            bound = Cells(before.values, column, before.cuts, column.codes)
+        else:
+            fixed = None if isinstance(column, Dates) else _number_cells(before.cuts, column)
+            bound = Cells(before.values, column, before.cuts, fixed)
+        found[name] = bound
+    return found
+
+
+def _alike(column: Column, before: Column | None) -> bool:
+    if isinstance(column, Coded) and isinstance(before, Coded):
+        return column.values is before.values
+    if isinstance(column, Dates) and isinstance(before, Dates):
+        return column.growing == before.growing
+    return isinstance(column, Numbers) and isinstance(before, Numbers)
+
+
+def _number_cells(cuts: Floats, column: Numbers) -> Cell:
+    found = _cut(cuts, column.values)
+    found[np.isnan(column.values)] = 0
+    return found
+
+
 def _cells(column: Column | None, cuts: Sequence[float]) -> Cells:
     if column is None:
         return Cells((None,), None, np.array([]), None)
     if isinstance(column, Coded):
         size = np.uint8 if len(column.values) < 255 else np.int32
-        return Cells((None, *column.values), column, np.array([]), column.codes.astype(size))
+        codes = column.codes.astype(size, copy=False)
+        return Cells((None, *column.values), column, np.array([]), codes)
     if isinstance(column, Dates) and not column.growing:
         ages = np.array(cuts, np.int64)
         return Cells(representatives(cuts), column, ages, None)
@@ -88,9 +122,7 @@ def _cells(column: Column | None, cuts: Sequence[float]) -> Cells:
     values = representatives(cuts)
     if isinstance(column, Dates):
         return Cells(values, column, limits, None)
-    found = _cut(limits, column.values)
-    found[np.isnan(column.values)] = 0
-    return Cells(values, column, limits, found)
+    return Cells(values, column, limits, _number_cells(limits, column))
 
 
 def representatives(cuts: Sequence[float]) -> tuple[Value | None, ...]:
@@ -105,6 +137,12 @@ def representatives(cuts: Sequence[float]) -> tuple[Value | None, ...]:
 
 def _cut(cuts: NDArray[Any], values: NDArray[Any]) -> Cell:
     """1 below the first cut, 2 on it, 3 above it, and so on."""
+    if len(cuts) <= _FEW_CUTS:
+        small = np.ones(len(values), np.uint8)
+        for cut in cuts:
+            small += values >= cut
+            small += values > cut
+        return small
     found = np.searchsorted(cuts, values, "left") + np.searchsorted(cuts, values, "right")
     found += 1
     return found.astype(np.uint8 if 2 * len(cuts) + 1 < 256 else np.int32)

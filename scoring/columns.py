@@ -87,6 +87,27 @@ def columns_of(
     return Columns(len(rows), facts, _log([engagements for _, engagements in rows]))
 
 
+def some_of(columns: Columns, rows: Integers) -> Columns:
+    """The columns of some leads, by position; texts and engagements keep the codes they have."""
+    log = columns.log
+    begins = log.offsets[rows]
+    numbers = log.offsets[rows + 1] - begins
+    offsets = np.concatenate([[0], np.cumsum(numbers)])
+    places = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], numbers)
+    facts = {name: _some(column, rows) for name, column in columns.facts.items()}
+    return Columns(len(rows), facts, Log(offsets, log.at[places], log.what[places], log.whats))
+
+
+def _some(column: Column, rows: Integers) -> Column:
+    match column:
+        case Coded(codes, values):
+            return Coded(codes[rows], values)
+        case Numbers(numbers):
+            return Numbers(numbers[rows])
+        case Dates(at, growing):
+            return Dates(at[rows], growing)
+
+
 def _column(name: str, kind: str, found: Sequence[Fact | None]) -> Column:
     """One fact of all leads; a value of another type than the fact's counts as unknown."""
     grows = name in GROWING_FACTS and all(fact.at for fact in found if fact)

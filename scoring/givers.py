@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.cells import NO_EVENTS, Cells, numbers, table_fact
-from scoring.columns import Columns, Small
+from scoring.blocks import Block
+from scoring.cells import NO_EVENTS, Cell, table_fact
+from scoring.columns import Small
 from scoring.compiling import (
     FALSE,
     TRUE,
@@ -17,56 +18,145 @@ from scoring.compiling import (
     Given,
     asks_known,
     outcome,
-    rule_function,
     ungated,
 )
-from scoring.hits import faded_points, faded_sums, later_points
-from scoring.rule_set import ByChoice, ByRange, Each, PerUnit, Rule
-from scoring.truths import Block, Truths, truths_of
+from scoring.fading import Sparse, points_of
+from scoring.rule_set import ByChoice, ByRange, Each, Fixed, PerUnit, Rule
+from scoring.truths import HasCodes, Shared, Truths, truths_of
 
-#: One row for each lead: points, low, high and 1 where something was assumed; or, in one
-#: dimension, points that are certain.
+#: Four rows, a number for each lead: points, low, high, and 1 where something was assumed.
 Rows = NDArray[Any]
-Giver = Callable[[Block], Rows]
+Giver = Callable[[Block], Rows | Sparse]
+_FEW_CELLS = 4_096  # of so many, a table of rows stays in the processor's nearest cache
 
 
-def table_of(rule: Rule, cells: Mapping[str, Cells]) -> tuple[str, NDArray[np.int32] | None]:
-    """The fact and a row for each of its cells, for a rule that reads one fact and nothing else."""
+class FactTable:
+    """What one or more rules give by the cell of one fact: cells have one of few states."""
+
+    __slots__ = ("_numbers", "_rows", "_states")
+
+    def __init__(self, states: NDArray[Any], numbers: NDArray[np.int32]) -> None:
+        """`numbers`: points, low, high and whether something was assumed, for each state."""
+        used = np.flatnonzero(np.bincount(states, minlength=len(numbers)))
+        place = np.zeros(len(numbers), np.uint8 if len(used) < 256 else np.int32)
+        place[used] = np.arange(len(used))
+        self._states, self._numbers = place[states], numbers[used]
+        few = len(states) <= _FEW_CELLS
+        self._rows = as_one(self._numbers[self._states] if few else self._numbers)
+
+    def plus(self, other: FactTable, sign: int = 1) -> FactTable:
+        """The rules of both, or without those of the other, which reads the same cells."""
+        size = len(other._numbers)
+        numbers = self._numbers[:, None] + sign * other._numbers
+        states = self._states.astype(np.int32) * size + other._states
+        return FactTable(states, numbers.reshape(-1, 4))
+
+    @property
+    def gives(self) -> bool:
+        """Whether any cell is given anything."""
+        return bool(self._numbers.any())
+
+    @property
+    def guesses(self) -> bool:
+        """Whether anything is assumed for any cell."""
+        return bool(self._numbers[:, 3].any())
+
+    def rows(self, codes: Cell) -> Rows:
+        """The rows of some cells."""
+        small = len(self._states) > _FEW_CELLS
+        return looked_up(self._rows, self._states.take(codes) if small else codes)
+
+
+class AllCells:
+    """All cells of one fact, as if each were that of a lead."""
+
+    def __init__(self, fact: str, number: int) -> None:
+        self._fact, self._number = fact, number
+
+    def __len__(self) -> int:
+        return self._number
+
+    def codes(self, fact: str) -> Cell:
+        """Each cell itself."""
+        assert fact == self._fact
+        return np.arange(self._number)
+
+
+def _table(rule: Rule, fact: str, shared: Shared) -> FactTable:
+    cells = AllCells(fact, len(shared.cells[fact].values))
+    state, numbers = _states(rule, shared)
+    holds, may_hold = _gate(rule, shared)(cells)  # type: ignore[arg-type]  # it has all that is asked
+    return FactTable(np.broadcast_to(state(cells, holds, may_hold), len(cells)), numbers)
+
+
+def as_one(numbers: NDArray[np.int32]) -> NDArray[np.complex128]:
+    """Four numbers as one each: looking up one is faster than four."""
+    return np.ascontiguousarray(numbers).view(np.complex128)[:, 0]
+
+
+def looked_up(table: NDArray[np.complex128], positions: NDArray[Any]) -> Rows:
+    """The four rows of numbers at some positions of `as_one`."""
+    return table.take(positions).view(np.int32).reshape(-1, 4).T
+
+
+class Compiled(NamedTuple):
+    """A rule as a function of a block, which is a table if the rule reads one fact only."""
+
+    give: Giver
+    fact: str = ""
+    table: FactTable | None = None
+
+
+def compiled(rule: Rule, shared: Shared) -> Compiled:
+    """The rule, ready for blocks whose cells are those of `shared`."""
     fact = table_fact(rule)
-    if fact is None:
-        return "", None
-    gives = rule_function(rule)
-    found = [gives({} if v is None else {fact: v}, NO_EVENTS) for v in cells[fact].values]
-    return fact, _table(found)
-
-
-def giver(rule: Rule, cells: Mapping[str, Cells], columns: Columns) -> Giver:
-    """The rule as a function of a block."""
-    fact, table = table_of(rule, cells)
-    if table is not None:
-        return lambda block: table[block.codes(fact)]
-    gate = _gate(rule, cells)
+    if fact is not None:
+        table = _table(rule, fact, shared)
+        return Compiled(lambda block: table.rows(block.codes(fact)), fact, table)
+    gate = _gate(rule, shared)
     match rule.gives:
         case Each():
-            return _each(rule, _Fading(rule.gives, columns.n), gate)
+            return Compiled(_each(rule, rule.gives, gate, shared))
         case PerUnit():
-            return _per_unit(rule, rule.gives, gate, columns)
+            return Compiled(_per_unit(rule, rule.gives, gate))
         case _:
-            return _by_state(rule, gate, cells)
+            return Compiled(_by_state(rule, gate, shared))
 
 
-def _table(found: list[Given]) -> NDArray[np.int32]:
+def lasts(rule: Rule, shared: Shared) -> bool:
+    """Whether the rule gives the same at any time."""
+    own = not isinstance(rule.gives, Each) and all(map(shared.steady, rule.facts()))
+    return own and shared.lasts(rule.when)
+
+
+def largest(rule: Rule, most: int) -> int:
+    """No lead is given more points than this, up or down; `most`: engagements of any lead."""
+    match rule.gives:
+        case Each(points=points, cap=cap):
+            own = abs(points) * most if cap is None else cap
+        case ByChoice(table=entries, otherwise=otherwise):
+            own = max(abs(points) for points in (otherwise, *(p for _, p in entries)))
+        case ByRange(steps=steps, otherwise=otherwise):
+            own = max(abs(points) for points in (otherwise, *(p for _, p in steps)))
+        case PerUnit(cap=cap):
+            own = cap
+        case Fixed(points):
+            own = abs(points)
+    return max(own, abs(rule.missing or 0))
+
+
+def _numbers(found: list[Given]) -> NDArray[np.int32]:
     return np.array([(g.points, g.low, g.high, not g.known) for g in found], np.int32)
 
 
 Gate = Callable[[Block], tuple[Small | int, Small | int]]
 
 
-def _gate(rule: Rule, cells: Mapping[str, Cells]) -> Gate:
+def _gate(rule: Rule, shared: Shared) -> Gate:
     """Truth of the rule's condition, for the value and for the bounds."""
     if rule.when is None:
         return lambda block: (TRUE, TRUE)
-    holds = truths_of(rule.when, cells)
+    holds = truths_of(rule.when, shared)
     if not asks_known(rule.when):
 
         def both(block: Block) -> tuple[Small, Small]:
@@ -74,21 +164,24 @@ def _gate(rule: Rule, cells: Mapping[str, Cells]) -> Gate:
             return found, found
 
         return both
-    may_hold: Truths = truths_of(rule.when, cells, for_bounds=True)
+    may_hold: Truths = truths_of(rule.when, shared, for_bounds=True)
     return lambda block: (holds(block), may_hold(block))
 
 
-def _by_state(rule: Rule, gate: Gate, cells: Mapping[str, Cells]) -> Giver:
-    """Few different answers: a table over what the rule reads and its condition's two truths."""
+State = Callable[[HasCodes, Small | int, Small | int], Any]
+
+
+def _states(rule: Rule, shared: Shared) -> tuple[State, NDArray[np.int32]]:
+    """Few different answers: numbers over what the rule reads and its condition's two truths."""
     gives, fact = ungated(rule), ""
     found = [gives({}, NO_EVENTS)]
     if isinstance(rule.gives, ByChoice | ByRange):
         fact = rule.gives.fact
-        values = cells[fact].values
+        values = shared.cells[fact].values
         found = [gives({} if v is None else {fact: v}, NO_EVENTS) for v in values]
-    distinct = list(dict.fromkeys(found))
-    positions = np.array([distinct.index(given) for given in found], np.int32)
-    table = _table(
+    distinct: dict[Given, int] = {}
+    positions = np.array([distinct.setdefault(given, len(distinct)) for given in found], np.int32)
+    numbers = _numbers(
         [
             outcome(given, holds, may_hold, rule.missing)
             for given in distinct
@@ -97,64 +190,53 @@ def _by_state(rule: Rule, gate: Gate, cells: Mapping[str, Cells]) -> Giver:
         ]
     )
 
+    def state(cells: HasCodes, holds: Small | int, may_hold: Small | int) -> Any:
+        gate = np.int32(3) * holds + may_hold
+        return gate + 9 * positions.take(cells.codes(fact)) if fact else gate
+
+    return state, numbers
+
+
+def _by_state(rule: Rule, gate: Gate, shared: Shared) -> Giver:
+    state, numbers = _states(rule, shared)
+    table = as_one(numbers)
+
     def give(block: Block) -> Rows:
-        holds, may_hold = gate(block)
-        state = holds * np.int32(3) + may_hold
-        if fact:
-            state = state + 9 * positions[block.codes(fact)]
-        return table[np.broadcast_to(state, len(block))]
+        found = state(block, *gate(block))
+        return looked_up(table, np.broadcast_to(found, len(block)))
 
     return give
 
 
-class _Fading:
-    """An engagement rule's points at any time; what only time changes is summed up once."""
+def _each(rule: Rule, each: Each, gate: Gate, shared: Shared) -> Giver:
+    fading = shared.fading(each)
 
-    def __init__(self, each: Each, leads: int) -> None:
-        self._each = each
-        self._lasting = each.half_life_days is not None and each.time_frame_days is None
-        self._sums = np.empty(leads if self._lasting else 0, np.float64)
-        self._done: dict[int, int] = {}  # blocks that are summed up: where they begin and end
-
-    def __call__(self, block: Block) -> NDArray[np.int64]:
-        """Each lead's points."""
-        hits = block.hits(self._each.pattern)
-        now = block.now
-        if not self._lasting or not isinstance(now, int) or now < hits.last:
-            return faded_points(hits, self._each, now)
-        if self._done.get(block.low) != block.high:
-            self._sums[block.low : block.high] = faded_sums(hits, self._each)
-            self._done[block.low] = block.high
-        return later_points(hits, self._each, self._sums[block.low : block.high], now)
-
-
-def _each(rule: Rule, fading: _Fading, gate: Gate) -> Giver:
-    def give(block: Block) -> Rows:
-        points = fading(block)
+    def give(block: Block) -> Rows | Sparse:
+        found = points_of(each, fading, block)
         if rule.when is None:
-            return points
+            return found
+        points = np.zeros(len(block), np.int64)
+        points[found.who] = found.points
         return outcomes(points, points, points, None, *gate(block), rule.missing)
 
     return give
 
 
-def _per_unit(rule: Rule, per: PerUnit, gate: Gate, columns: Columns) -> Giver:
-    column = columns.facts.get(per.fact)
+def _per_unit(rule: Rule, per: PerUnit, gate: Gate) -> Giver:
     full = per.cap if per.points > 0 else -per.cap
     least, most = min(0, full), max(0, full)
     enough = per.cap // abs(per.points) + 1
     unknown = outcome(Given(0, least, most, known=False), TRUE, TRUE, rule.missing)
     steps = np.clip(per.points * np.arange(enough + 1), -per.cap, per.cap)
-    table = _table([*(Given(int(p), int(p), int(p), True) for p in steps), unknown])
+    table = as_one(_numbers([*(Given(int(p), int(p), int(p), True) for p in steps), unknown]))
 
     def give(block: Block) -> Rows:
-        values = numbers(column, block.low, block.high, block.now)
-        units = np.clip(np.floor(values / per.unit), 0, enough)
-        units[np.isnan(values)] = enough + 1  # the table's last row
-        number = units.astype(np.int32)
+        units = np.clip(np.floor(block.numbers(per.fact) / per.unit), 0, enough)
+        units[np.isnan(units)] = enough + 1  # the table's last row
+        rows = looked_up(table, units.astype(np.int32))
         if rule.when is None:
-            return table[number]
-        points, low, high, guessed = table[number].T
+            return rows
+        points, low, high, guessed = rows.astype(np.int64)
         return outcomes(points, low, high, guessed == 0, *gate(block), rule.missing)
 
     return give
@@ -185,11 +267,11 @@ def outcomes(
         total = least + most
         assumed = np.where(total < 0, -(-total // 2), total // 2)
     guessed = (holds == UNKNOWN) | ((holds == TRUE) & ~sure)
-    rows = np.empty((n, 4), np.int32)
-    rows[:, 0] = np.where(guessed, assumed, np.where(holds == TRUE, points, 0))
-    rows[:, 1] = np.where(guessed, np.minimum(least, assumed), least)
-    rows[:, 2] = np.where(guessed, np.maximum(most, assumed), most)
-    rows[:, 3] = guessed & (rows[:, 1] != rows[:, 2])
-    rows[settled, 1], rows[settled, 2] = low[settled], high[settled]
-    rows[nothing] = 0
+    rows = np.empty((4, n), np.int32)
+    rows[0] = np.where(guessed, assumed, np.where(holds == TRUE, points, 0))
+    rows[1] = np.where(guessed, np.minimum(least, assumed), least)
+    rows[2] = np.where(guessed, np.maximum(most, assumed), most)
+    rows[3] = guessed & (rows[1] != rows[2])
+    rows[1, settled], rows[2, settled] = low[settled], high[settled]
+    rows[:, nothing] = 0
     return rows

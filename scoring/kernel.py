@@ -1,82 +1,88 @@
 """Scoring many leads at once: the same rule set as for one, over columns.
 
-A rule that reads one fact is a table over that fact's cells, filled by the function that scores one
-lead; tables of one group over the same fact are added up before any lead is looked at. Conditions
-over several facts are combined as arrays of truth, engagements are counted and faded from lists of
-hits. Leads are taken in blocks that fit the processor's cache, on two threads.
+A rule that reads one fact is a table over that fact's cells; tables of one group over the same fact
+are added up before any lead is looked at. Conditions over several facts are combined as arrays of
+truth, engagements are counted and faded from lists of hits. Leads are taken in blocks that fit the
+processor's cache, on two threads. What time does not change is kept for the next time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from itertools import count
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.bands import Band, band_after
-from scoring.cells import Cells, cells_of
+from scoring.answers import (
+    NONE,
+    TOP,
+    BandPositions,
+    BandTable,
+    Judge,
+    Points,
+    Scores,
+    Verdict,
+    verdict_conditions,
+)
+from scoring.blocks import BLOCK, Block, Part, in_order, parts_of
+from scoring.cells import Cells, bound_to, cells_of
 from scoring.columns import Columns
-from scoring.compiling import FALSE, TRUE
-from scoring.criteria import Pattern
+from scoring.criteria import facts_of
 from scoring.events import patterns_of
-from scoring.givers import Giver, Rows, giver, table_of
-from scoring.hits import Hits, Now, find_hits
+from scoring.fading import Sparse
+from scoring.givers import Compiled, FactTable, Giver, Rows, compiled, largest, lasts
+from scoring.hits import Now
 from scoring.inputs import microseconds
-from scoring.rule_set import Group, Rule, RuleSet
-from scoring.scores import DIMENSIONS, MILLI
-from scoring.truths import Block, truths_of
+from scoring.rule_set import Dimension, Group, Rule, RuleSet
+from scoring.scores import DIMENSIONS
+from scoring.truths import Shared
 
-BLOCK = 16_384
-THREADS = 2
-TOP = 100 * MILLI
-NONE = -1
-
-Points = NDArray[np.int32]
+__all__ = ["NONE", "ColumnScorer", "GroupTables", "Points", "Scores"]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """The answers for many leads, as arrays; points are milli-points."""
+class Tables:
+    """Some rules of a group, added up where they read the same fact."""
 
-    value: Points
-    low: Points
-    high: Points
-    band: NDArray[np.int8]  # position in the rule set's bands, NONE = suppressed
-    certain: NDArray[np.bool_]  # the band holds whatever the unknown facts are
-    fallback: NDArray[np.bool_]  # something unknown was assumed
-    suppressed: NDArray[np.int16]  # position in the rule set's suppressions, NONE = scored
-    disqualified: NDArray[np.int16]  # position in its disqualifiers, NONE = none
-    dimensions: NDArray[np.int32]  # one row for each of DIMENSIONS
+    __slots__ = ("_number", "others", "tables")
 
-    @classmethod
-    def empty(cls, n: int) -> Scores:
-        """Room for `n` leads."""
-        return cls(
-            value=np.empty(n, np.int32),
-            low=np.empty(n, np.int32),
-            high=np.empty(n, np.int32),
-            band=np.empty(n, np.int8),
-            certain=np.empty(n, np.bool_),
-            fallback=np.empty(n, np.bool_),
-            suppressed=np.empty(n, np.int16),
-            disqualified=np.empty(n, np.int16),
-            dimensions=np.zeros((len(DIMENSIONS), n), np.int32),
-        )
+    def __init__(
+        self,
+        tables: list[tuple[str, FactTable]],
+        others: list[Giver],
+        number: type[np.integer[Any]],
+    ) -> None:
+        self.tables, self.others, self._number = tables, others, number
+
+    def rows(self, block: Block) -> Rows:
+        """The rules' points, lows, highs, and how many assumed something."""
+        sums = np.zeros((4, len(block)), self._number)
+        for fact, table in self.tables:
+            sums += table.rows(block.codes(fact))
+        add(sums, [give(block) for give in self.others])
+        return sums
+
+    def __bool__(self) -> bool:
+        return bool(self.tables or self.others)
 
 
-@dataclass(frozen=True, slots=True)
 class GroupTables:
-    """One group compiled: rows of its rules, added up where they read the same fact."""
+    """One group compiled."""
 
-    group: Group
-    position: int  # among all groups
-    tables: list[tuple[str, NDArray[np.complex128]]]  # by fact: the sum of the rules that read it
-    others: list[Giver]
-    rules: list[Giver]  # every rule by itself, in order
+    __slots__ = ("group", "lasting", "passing", "position", "rules")
+
+    def __init__(
+        self, group: Group, position: int, lasting: Tables, passing: Tables, rules: list[Giver]
+    ) -> None:
+        self.group, self.position = group, position  # among all groups
+        self.lasting = lasting  # of rules that give the same at any time
+        self.passing = passing
+        self.rules = rules  # every rule by itself, in order
 
 
 class ColumnScorer:
@@ -87,31 +93,44 @@ class ColumnScorer:
     ) -> None:
         """`like`: a scorer of another rule set over the same columns, whose work is shared."""
         self.rule_set, self.columns = rule_set, columns
-        self._cells: Mapping[str, Cells] = cells_of(
-            columns, rule_set, like._cells if like else None
+        self._cells: dict[str, Cells] = cells_of(columns, rule_set, like._cells if like else None)
+        self._shared: Shared = Shared(self._cells, like._shared if like else None)
+        self._parts: list[Part] = parts_of(
+            columns, patterns_of(rule_set), like._parts if like else None
         )
-        known: Mapping[Pattern, Hits] = like._hits if like else {}
-        self._hits: Mapping[Pattern, Hits] = {
-            p: known[p] if p in known else find_hits(columns.log, p) for p in patterns_of(rule_set)
-        }
-        self._givers: dict[Rule, Giver] = {}
+        self.number = _number_for(rule_set, columns)
+        self._compiled: dict[Rule, Compiled] = {}
         self._like = like
+        self.judge = (like and like.judge_for(self)) or Judge(rule_set, self._shared)
+        self.bands = BandTable(rule_set.bands)
+
+    @cached_property
+    def dimensions(self) -> list[tuple[Dimension, list[GroupTables]]]:
+        """Every dimension with its groups, compiled when first needed."""
         position = count()
-        self.dimensions = [
+        return [
             (d, [self._group(group, next(position)) for group in d.groups])
-            for d in rule_set.dimensions
+            for d in self.rule_set.dimensions
         ]
-        self._suppressions = [truths_of(s.when, self._cells) for s in rule_set.suppressions]
-        self._disqualifiers = [
-            (d, truths_of(d.when, self._cells), truths_of(d.when, self._cells, for_bounds=True))
-            for d in rule_set.disqualifiers
-        ]
-        self._bands = BandTable(rule_set.bands)
+
+    def over(self, columns: Columns) -> ColumnScorer:
+        """The same rules over other leads, such as a few that have changed.
+
+        Nothing is compiled anew where a coded fact has the very `values` of this scorer's columns.
+        """
+        cells = bound_to(self._cells, columns)
+        if cells is None or _number_for(self.rule_set, columns) is not self.number:
+            return ColumnScorer(self.rule_set, columns)
+        other = object.__new__(ColumnScorer)
+        other.__dict__ |= self.__dict__ | {"dimensions": self.dimensions}
+        other.columns, other._cells = columns, cells
+        other._parts = parts_of(columns, patterns_of(self.rule_set))
+        return other
 
     def score(
         self,
         now: datetime | NDArray[np.int64],
-        previous_band: NDArray[np.int8] | None = None,
+        previous_band: BandPositions | None = None,
     ) -> Scores:
         """Every lead's score at `now`: one aware time, or microseconds since 1970 for each lead.
 
@@ -121,210 +140,221 @@ class ColumnScorer:
 
         def fill(block: Block) -> None:
             held = None if previous_band is None else previous_band[block.low : block.high]
-            self.fill(block, found, held, self.group_sums)
+            self.fill(block, found, held)
 
         self.each_block(now, fill)
         return found
 
-    def each_block(self, now: datetime | NDArray[np.int64], work: Callable[[Block], None]) -> None:
-        """Do something for every block of leads, on all threads."""
+    def rescore(
+        self,
+        found: Scores,
+        rows: NDArray[np.int64],
+        changed: Columns,
+        now: datetime,
+        previous_band: BandPositions | None = None,
+    ) -> None:
+        """Put into `found`, at some positions, what the leads of `changed` score now."""
+        scores = self.over(changed).score(now, previous_band)
+        for name in Scores.__slots__:
+            getattr(found, name)[..., rows] = getattr(scores, name)
+
+    def each_block(self, now: datetime | NDArray[np.int64], work: Callable[[Block], T]) -> list[T]:
+        """The results of some work on every block of leads, in order; done on all threads."""
         moments = microseconds(now) if isinstance(now, datetime) else now
-        n = self.columns.n
-        parts = ((low, min(low + BLOCK, n)) for low in range(0, n, BLOCK))
-        with ThreadPoolExecutor(THREADS) as threads:
-            for _ in threads.map(lambda part: work(self._at(part[0], part[1], moments)), parts):
-                pass
+        return in_order(lambda part: work(self._at(part, moments)), self._parts)
 
     def contributions(self, now: datetime, low: int, high: int) -> tuple[list[str], Points]:
         """Points of every rule and limit for leads `low` to `high`: names, one row for each.
 
         They add up to the score, as those of one lead do. Suppressed leads are not left out.
         """
-        block = self._at(low, high, microseconds(now))
+        moment, found = microseconds(now), []
         names: list[str] = []
-        rows: list[NDArray[np.int64]] = []
-
-        def add(name: str, points: NDArray[np.int64]) -> None:
-            names.append(name)
-            rows.append(points)
-
-        total = np.zeros((len(block), 3), np.int64)
-        for dimension, groups in self.dimensions:
-            inside = np.zeros_like(total)
-            for group in groups:
-                sums = np.zeros_like(total)
-                for rule, give in zip(group.group.rules, group.rules, strict=True):
-                    given = give(block)
-                    given = given[:, None] if given.ndim == 1 else given[:, :3]
-                    add(rule.id, given[:, 0].astype(np.int64))
-                    sums += given
-                after = clipped(sums, group.group.low, group.group.high)
-                add(f"limit:{group.group.id}", (after - sums)[:, 0])
-                inside += after
-            after = clipped(inside, dimension.low, dimension.high)
-            add(f"limit:{dimension.id}", (after - inside)[:, 0])
-            total += after
-        scale = clipped(total, 0, TOP)
-        add("limit:score", (scale - total)[:, 0])
-        capped, which = self._disqualified(block, scale)
-        for position, (entry, *_) in enumerate(self._disqualifiers):
-            lost = np.where(which == position, capped[:, 0] - scale[:, 0], 0)
-            add(f"disqualifier:{entry.id}", lost)
-        return names, np.array(rows, np.int32).reshape(len(names), len(block))
+        for part in self._parts:
+            first, end = max(low, part.low), min(high, part.high)
+            if first < end:
+                names, rows = self._contributions(self._at(part, moment, first, end))
+                found.append(rows)
+        return names, np.concatenate(found, 1) if found else np.empty((0, 0), np.int32)
 
     def same_block(self, block: Block) -> Block:
         """The same leads at the same time, for the rules of this scorer."""
-        return Block(self._cells, self._hits, block.low, block.high, block.now)
+        return self._at(self._parts[block.part.low // BLOCK], block.now, block.low, block.high)
 
     # -- compiling -----------------------------------------------------------------------------
 
-    def giver(self, rule: Rule) -> Giver:
-        """What a rule of this or the other rule set gives, shared where nothing differs."""
-        found = self._givers.get(rule)
+    def compiled(self, rule: Rule) -> Compiled:
+        """A rule, whatever it is called."""
+        key = meaning(rule)
+        found = self._compiled.get(key)
         if found is None:
-            found = self._like.known_giver(rule, self._cells) if self._like else None
-            found = found or giver(rule, self._cells, self.columns)
-            self._givers[rule] = found
+            like = self._like
+            if like is not None and self.reads_alike(like, rule.facts()):
+                found = like._compiled.get(key)
+            found = self._compiled[key] = found or compiled(rule, self._shared)
         return found
 
-    def known_giver(self, rule: Rule, cells: Mapping[str, Cells]) -> Giver | None:
-        """The rule's function if this scorer has one that is right for these cells."""
-        same = all(cells[fact] is self._cells.get(fact) for fact in rule.facts())
-        return self._givers.get(rule) if same else None
+    def judge_for(self, other: ColumnScorer) -> Judge | None:
+        """This scorer's judge if it is right for another rule set over the same columns."""
+        mine, theirs = self.rule_set, other.rule_set
+        facts = frozenset[str]().union(*map(facts_of, verdict_conditions(mine)))
+        same = (
+            mine.suppressions == theirs.suppressions
+            and mine.disqualifiers == theirs.disqualifiers
+            and self.reads_alike(other, facts)
+        )
+        return self.judge if same else None
+
+    def reads_alike(self, other: ColumnScorer, facts: Iterable[str]) -> bool:
+        """Whether two scorers of the same columns have the same cells of some facts."""
+        return all(self._cells.get(fact) is other._cells.get(fact) for fact in facts)
 
     def _group(self, group: Group, position: int) -> GroupTables:
-        tables: dict[str, NDArray[np.int32]] = {}
-        others: list[Giver] = []
-        rules = []
+        split: dict[bool, list[Compiled]] = {True: [], False: []}
         for rule in group.rules:
-            fact, table = table_of(rule, self._cells)
-            give = self.giver(rule)
-            rules.append(give)
+            split[lasts(rule, self._shared)].append(self.compiled(rule))
+        rules = [self.compiled(rule).give for rule in group.rules]
+        return GroupTables(
+            group, position, self._tables(split[True]), self._tables(split[False]), rules
+        )
+
+    def _tables(self, rules: list[Compiled]) -> Tables:
+        tables: dict[str, FactTable] = {}
+        others: list[Giver] = []
+        for give, fact, table in rules:
             if table is None:
                 others.append(give)
             else:
-                tables[fact] = tables[fact] + table if fact in tables else table
-        wide = [(fact, table.view(np.complex128)[:, 0]) for fact, table in tables.items()]
-        return GroupTables(group, position, wide, others, rules)
+                tables[fact] = tables[fact].plus(table) if fact in tables else table
+        return Tables(list(tables.items()), others, self.number)
 
-    def _at(self, low: int, high: int, moments: Now) -> Block:
+    def _at(
+        self, part: Part, moments: Now, low: int | None = None, high: int | None = None
+    ) -> Block:
+        low, high = part.low if low is None else low, part.high if high is None else high
         now = moments if isinstance(moments, int) else moments[low:high]
-        return Block(self._cells, self._hits, low, high, now)
+        return Block(part, self._cells, now, low, high)
 
     # -- one block -----------------------------------------------------------------------------
 
-    def group_sums(
-        self, block: Block, tables: GroupTables, assumed: NDArray[np.bool_] | None = None
-    ) -> Rows:
-        """Points, low and high of a group before its limits (the fourth column means nothing).
+    def group_sums(self, block: Block, tables: GroupTables) -> Rows:
+        """Points, low and high of a group before its limits, and how many rules assumed something.
 
-        `assumed` becomes True where a rule assumed something.
+        Not to be changed: what time does not change is kept.
         """
-        sums = np.zeros((len(block), 4), np.int32)
-        certain = np.zeros(len(block), np.int32)
-        for fact, table in tables.tables:
-            sums += np.take(table, block.codes(fact)).view(np.int32).reshape(-1, 4)
-        for give in tables.others:
-            add_rows(sums, certain, give(block))
-        if assumed is not None:
-            assumed |= sums[:, 3] > 0
-        sums += certain[:, None]
-        return sums
+        if not tables.lasting:
+            return tables.passing.rows(block)
+        kept: Rows | None = block.part.kept.get(tables.lasting) if block.whole else None
+        if kept is None:
+            kept = tables.lasting.rows(block)
+            if block.whole:
+                block.part.kept[tables.lasting] = kept
+        return kept + tables.passing.rows(block) if tables.passing else kept
 
-    def fill(
-        self,
-        block: Block,
-        found: Scores,
-        held: NDArray[np.int8] | None,
-        group_sums: Callable[[Block, GroupTables, NDArray[np.bool_]], Rows],
-    ) -> None:
-        """Score a block into `found`, with the sums of groups as `group_sums` says."""
+    def fill(self, block: Block, found: Scores, held: BandPositions | None) -> None:
+        """Score a block into `found`."""
+        total = np.zeros((3, len(block)), self.number)
+        assumed = np.zeros(len(block), np.int32)
         part = slice(block.low, block.high)
-        total = np.zeros((len(block), 4), np.int32)
-        assumed = np.zeros(len(block), np.bool_)
         for dimension, groups in self.dimensions:
-            inside = np.zeros((len(block), 4), np.int32)
+            inside = np.zeros((3, len(block)), self.number)
             for tables in groups:
-                sums = group_sums(block, tables, assumed)
-                inside += clipped(sums, tables.group.low, tables.group.high)
+                sums = self.group_sums(block, tables)
+                assumed += sums[3].astype(np.int32, copy=False)
+                inside += clipped(sums[:3], tables.group.low, tables.group.high)
             inside = clipped(inside, dimension.low, dimension.high)
-            found.dimensions[DIMENSIONS.index(dimension.id), part] = inside[:, 0]
+            found.dimensions[DIMENSIONS.index(dimension.id), part] = inside[0]
             total += inside
-        final, which = self._disqualified(block, clipped(total, 0, TOP))
-        suppressed = self._suppressed(block)
-        out = suppressed != NONE
-        if out.any():
-            final[out] = 0
-            assumed[out] = False
-            which[out] = NONE
-            found.dimensions[:, part][:, out] = 0
-        value, low, high = (np.ascontiguousarray(column) for column in final.T[:3])
-        band = self._bands.of(value, held)
-        certain = (self._bands.of(low, held) == band) & (self._bands.of(high, held) == band)
-        found.value[part], found.low[part], found.high[part] = value, low, high
-        found.band[part] = np.where(out, NONE, band)
-        found.certain[part] = certain & ~out
-        found.fallback[part] = assumed
-        found.suppressed[part], found.disqualified[part] = suppressed, which
+        answer(found, part, total, assumed, self.judge.verdict(block), self.bands, held)
 
-    def _suppressed(self, block: Block) -> NDArray[np.int16]:
-        found = np.full(len(block), NONE, np.int16)
-        for position, truths in reversed(list(enumerate(self._suppressions))):
-            found[truths(block) == TRUE] = position
-        return found
+    def _contributions(self, block: Block) -> tuple[list[str], Points]:
+        names: list[str] = []
+        rows: list[Points] = []
 
-    def _disqualified(self, block: Block, scale: Rows) -> tuple[Rows, NDArray[np.int16]]:
-        which = np.full(len(block), NONE, np.int16)
-        if not self._disqualifiers:
-            return scale, which
-        final = scale.copy()
-        lowest = np.full(len(block), TOP + 1, np.int32)
-        for position, (entry, truths, possible) in enumerate(self._disqualifiers):
-            cap = entry.at_most
-            holds, may_hold = truths(block) == TRUE, possible(block)
-            which[holds & (cap < lowest)] = position
-            for column, where in enumerate((holds, may_hold != FALSE, may_hold == TRUE)):
-                np.minimum(final[:, column], cap, out=final[:, column], where=where)
-            np.minimum(lowest, cap, out=lowest, where=holds)
-        return final, which
+        def put(name: str, points: NDArray[np.int32]) -> None:
+            names.append(name)
+            rows.append(points)
+
+        total = np.zeros(len(block), self.number)
+        for dimension, groups in self.dimensions:
+            inside = np.zeros_like(total)
+            for group in groups:
+                sums = np.zeros((4, len(block)), self.number)
+                for rule, give in zip(group.group.rules, group.rules, strict=True):
+                    before = sums[0].copy()
+                    add(sums, [give(block)])
+                    put(rule.id, sums[0] - before)
+                after = clipped(sums[0], group.group.low, group.group.high)
+                put(f"limit:{group.group.id}", after - sums[0])
+                inside += after
+            after = clipped(inside, dimension.low, dimension.high)
+            put(f"limit:{dimension.id}", after - inside)
+            total += after
+        scale = clipped(total, 0, TOP)
+        put("limit:score", scale - total)
+        verdict = self.judge.verdict(block)
+        lost = 0 if verdict.caps is None else np.minimum(scale, verdict.caps[0]) - scale
+        for position, entry in enumerate(self.rule_set.disqualifiers):
+            put(f"disqualifier:{entry.id}", np.where(verdict.disqualified == position, lost, 0))
+        return names, np.array(rows, self.number).reshape(len(names), len(block))
 
 
-class BandTable:
-    """The bands of many scores, by asking the one function that decides about each interval."""
-
-    def __init__(self, bands: tuple[Band, ...]) -> None:
-        cuts = {band.threshold for band in bands} | {b.leave_at for b in bands if b.leave_at}
-        self._cuts = np.array(sorted(cuts), np.int32)
-        inside = [int(self._cuts[0]) - 1, *map(int, self._cuts)]
-        names = [band.key for band in bands]
-        self._table = np.array(
-            [
-                [names.index(band_after(bands, before, value)) for value in inside]
-                for before in [*names, None]  # NONE = -1 finds the last row
-            ],
-            np.int8,
-        )
-
-    def of(self, values: Points, previous: NDArray[np.int8] | None = None) -> NDArray[np.int8]:
-        """Positions of the bands."""
-        cell = np.searchsorted(self._cuts, values, "right")
-        before = NONE if previous is None else previous
-        found: NDArray[np.int8] = self._table[before, cell]
-        return found
+def meaning(rule: Rule) -> Rule:
+    """The rule without what it is called: rules that mean the same are the same."""
+    return replace(rule, id="", label="")
 
 
-def add_rows(sums: Rows, certain: Points, rows: Rows, sign: int = 1) -> None:
-    """Add what a rule gives to sums: points that are certain apart, they count three times."""
-    if rows.ndim == 1:
-        certain += rows.astype(np.int32) if sign > 0 else -rows.astype(np.int32)
-    elif sign > 0:
-        sums += rows
-    else:
-        sums -= rows
+def _number_for(rule_set: RuleSet, columns: Columns) -> type[np.integer[Any]]:
+    """The smaller type of number, unless points could add up to more than it holds."""
+    most = int(np.diff(columns.log.offsets).max(initial=0))
+    return np.int32 if sum(largest(r, most) for r in rule_set.rules()) < 1 << 31 else np.int64
+
+
+def answer(
+    found: Scores,
+    part: slice,
+    total: Points,
+    assumed: NDArray[np.int32],
+    verdict: Verdict,
+    bands: BandTable,
+    held: BandPositions | None,
+) -> None:
+    """From the leads' points, lows and highs (in `total`, which is used up) to what they score."""
+    np.clip(total, 0, TOP, out=total)
+    if verdict.caps is not None:
+        np.minimum(total, verdict.caps, out=total)
+    found.value[part], found.low[part], found.high[part] = total
+    band = bands.of(total, held)
+    found.band[part] = band[0]
+    np.logical_and(band[1] == band[0], band[2] == band[0], out=found.certain[part])
+    np.greater(assumed, 0, out=found.fallback[part])
+    found.suppressed[part], found.disqualified[part] = verdict.suppressed, verdict.disqualified
+    out = np.flatnonzero(verdict.suppressed != NONE)
+    if len(out):
+        out += part.start
+        for row in (found.value, found.low, found.high, found.certain, found.fallback):
+            row[out] = 0
+        found.band[out] = found.disqualified[out] = NONE
+        found.dimensions[:, out] = 0
+
+
+def add(sums: Rows, given: Sequence[Rows | Sparse]) -> None:
+    """Add what rules give to sums; points that are certain count three times."""
+    certain = None
+    for rows in given:
+        if not isinstance(rows, Sparse):
+            sums += rows
+            continue
+        if certain is None:
+            certain = np.zeros(sums.shape[1], sums.dtype)
+        if len(rows.who) == len(certain):
+            certain += rows.points
+        else:
+            certain[rows.who] += rows.points
+    if certain is not None:
+        sums[:3] += certain
 
 
 def clipped(rows: Rows, low: int | None, high: int | None) -> Rows:
     """Rows within a limit, either side of which may be absent."""
-    if low is None and high is None:
-        return rows
-    return np.clip(rows, low, high)
+    return rows if low is None and high is None else np.clip(rows, low, high)

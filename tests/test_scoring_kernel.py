@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoring.columns import columns_of
+from scoring.columns import columns_of, some_of
 from scoring.engine import compile_rule_set
 from scoring.inputs import microseconds
-from scoring.kernel import NONE, ColumnScorer
+from scoring.kernel import NONE, ColumnScorer, Scores
 from scoring.leads import Engagement
 from scoring.rules import default_rule_set, parse_rule_set
 from scoring.scores import DIMENSIONS, Fact, Score
@@ -122,6 +123,116 @@ def test_the_order_and_number_of_leads_make_no_difference(
     all_at_once = kernel(rule_set, leads).score(NOW)
     shuffled = kernel(rule_set, [leads[i] for i in order]).score(NOW)
     assert shuffled.value.tolist() == [int(all_at_once.value[i]) for i in order]
+
+
+@cases(50)
+@given(
+    reference.documents(),
+    reference.leads(LEADS),
+    st.lists(
+        st.sampled_from([0.0, 1e-11, 1 / 86_400, 0.04, 1, 7, 30, 400, 9_000]) | st.floats(-30, 100),
+        min_size=2,
+        max_size=6,
+    ),
+)
+def test_what_is_kept_from_one_time_to_the_next_changes_no_byte(
+    document: dict[str, Any], leads: Leads, days: list[float]
+) -> None:
+    """Engagements come, fall out of their time frames and fade, wherever time goes."""
+    rule_set = parsed(document)
+    scorer = kernel(rule_set, leads)
+    now = NOW
+    for step in days:
+        now += timedelta(days=step)
+        assert_equal(scorer.score(now), kernel(rule_set, leads).score(now))
+
+
+def assert_equal(mine: Scores, theirs: Scores) -> None:
+    for name in Scores.__slots__:
+        assert getattr(mine, name).tobytes() == getattr(theirs, name).tobytes(), name
+
+
+@cases(50)
+@given(
+    reference.documents(),
+    reference.leads(LEADS),
+    reference.leads(LEADS),
+    st.lists(st.integers(0, LEADS - 1), min_size=1, max_size=5, unique=True),
+)
+def test_rescoring_leads_that_changed_is_scoring_all_again(
+    document: dict[str, Any], leads: Leads, later: Leads, changed: list[int]
+) -> None:
+    """Whether or not their texts and engagements have occurred before."""
+    rule_set = parsed(document)
+    now_all = [later[row] if row in changed else lead for row, lead in enumerate(leads)]
+    both = columns_of([*leads, *later], rule_set.fact_types)
+    before = some_of(both, np.arange(LEADS))
+    rows = np.array(changed)
+    wanted = kernel(rule_set, now_all).score(NOW)
+    for columns in (
+        some_of(both, rows + LEADS),
+        columns_of([later[row] for row in changed], rule_set.fact_types),
+    ):
+        scorer = ColumnScorer(rule_set, before)
+        found = scorer.score(NOW)
+        scorer.rescore(found, rows, columns, NOW)
+        assert_equal(found, wanted)
+
+
+def test_some_leads_of_columns_are_the_columns_of_those_leads() -> None:
+    leads: Leads = [
+        (reference.facts(random.Random(n)), reference.engagements(random.Random(n)))
+        for n in range(30)
+    ]
+    rule_set = parsed(
+        {
+            "name": "All",
+            "dimensions": {"fit": {"groups": [{"id": "g", "rules": [
+                {"id": "a", "per": "size", "points": 1, "cap": 50},
+                {"id": "b", "when": {"plan": {"contains": ["al"]}}, "points": 5},
+                {"id": "c", "when": {"started": {"within_days": 300}}, "points": 9},
+                {"id": "d", "each": {"kind": "page_visit"}, "points": 3},
+            ]}]}},
+        }
+    )  # fmt: skip
+    rows = np.array([7, 3, 3, 29])
+    some = some_of(columns_of(leads, rule_set.fact_types), rows)
+    found = ColumnScorer(rule_set, some).score(NOW)
+    assert_equal(found, kernel(rule_set, [leads[row] for row in rows]).score(NOW))
+
+
+def test_points_beyond_what_32_bits_hold_are_added_up_like_one_leads() -> None:
+    """30,000 visits of 100 points are 3,000,000,000 milli-points; another rule takes most back."""
+    visits = {"id": "visits", "each": {"kind": "page_visit"}, "points": 100}
+    fewer = {**visits, "id": "fewer", "points": -99.999}
+    rule_set = parsed(
+        {
+            "name": "Many",
+            "dimensions": {"engagement": {"groups": [{"id": "g", "rules": [visits, fewer]}]}},
+        }
+    )
+    events = [
+        Engagement(f"e{i}", "page_visit", NOW - timedelta(minutes=i), RECORD) for i in range(30_000)
+    ]
+    leads: Leads = [({}, events), ({}, events[:2])]
+    names, points = kernel(rule_set, leads).contributions(NOW, 0, 2)
+    assert dict(zip(names, points.T[0].tolist(), strict=True))["visits"] == 3_000_000_000
+    assert kernel(rule_set, leads).score(NOW).value.tolist() == [30_000, 2]
+
+
+def test_contributions_of_any_leads_are_those_among_all() -> None:
+    """Also where they stand in two blocks."""
+    rule_set = default_rule_set()
+    visit = Engagement("e", "page_visit", NOW - timedelta(days=3), RECORD,
+                       detail={"url": "/pricing"})  # fmt: skip
+    some: Leads = [
+        ({"employees": Fact(float(n * 7), "crm")}, [visit] if n % 3 else []) for n in range(99)
+    ]
+    scorer = kernel(rule_set, some * 170)  # 16,830: two blocks
+    _, all_points = scorer.contributions(NOW, 0, 16_830)
+    _, points = scorer.contributions(NOW, 16_370, 16_400)
+    assert points.tolist() == all_points[:, 16_370:16_400].tolist()
+    assert len(np.unique(points, axis=1)[0]) > 1
 
 
 @pytest.mark.parametrize("previous", [None, "hot", "warm", "cold"])

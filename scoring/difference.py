@@ -1,0 +1,208 @@
+"""What a draft changes in the sums of points of many leads: only what differs is worked out.
+
+The points of a changed rule are taken out and its new ones put in, and the difference is carried
+through the limits of its group, its dimension and the scale.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.answers import Points, Scores
+from scoring.blocks import Block
+from scoring.givers import FactTable, Giver, Rows
+from scoring.kernel import ColumnScorer, add, clipped, meaning
+from scoring.rule_set import Dimension, Group, Rule
+from scoring.scores import DIMENSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the active rules give to the leads of one block, before limits."""
+
+    groups: dict[tuple[str, str], Rows]  # by dimension and group
+    dimensions: dict[str, Points]
+    total: Points
+    assumed: NDArray[np.int32]  # how many rules assumed something
+
+
+def standing_of(scorer: ColumnScorer, block: Block, scores: Scores) -> Standing:
+    """What the rules give to a block; the points of each dimension go to `scores`."""
+    groups: dict[tuple[str, str], Rows] = {}
+    dimensions: dict[str, Points] = {}
+    total = np.zeros((3, len(block)), scorer.number)
+    assumed = np.zeros(len(block), np.int32)
+    for dimension, compiled in scorer.dimensions:
+        inside = dimensions[dimension.id] = np.zeros_like(total)
+        for tables in compiled:
+            sums = groups[dimension.id, tables.group.id] = scorer.group_sums(block, tables)
+            assumed += sums[3].astype(np.int32, copy=False)
+            inside += clipped(sums[:3], tables.group.low, tables.group.high)
+        after = clipped(inside, dimension.low, dimension.high)
+        scores.dimensions[DIMENSIONS.index(dimension.id), block.low : block.high] = after[0]
+        total += after
+    return Standing(groups, dimensions, total, assumed)
+
+
+class Difference:
+    """How to get from the active rules' sums to a draft's."""
+
+    def __init__(self, active: ColumnScorer, draft: ColumnScorer) -> None:
+        self._active, self._number = active, draft.number
+        old = {d.id: d for d in active.rule_set.dimensions}
+        new = {d.id: d for d in draft.rule_set.dimensions}
+        plans = [
+            _DimensionPlan(old.get(name), new.get(name), active, draft)
+            for name in DIMENSIONS
+            if old.get(name) != new.get(name)
+        ]
+        self._plans = [plan for plan in plans if plan.differs]
+        others = old.keys() - {plan.id for plan in self._plans}
+        self._same = [(DIMENSIONS.index(name), old[name]) for name in sorted(others)]
+
+    def total(
+        self, block: Block, kept: Standing, after: Scores
+    ) -> tuple[Points, NDArray[np.int32]]:
+        """The draft's points, lows and highs before the scale's limits, and how much is assumed.
+
+        The points of each dimension go to `after`.
+        """
+        part = slice(block.low, block.high)
+        after.dimensions[:, part] = 0
+        for position, same in self._same:
+            points = kept.dimensions[same.id][0]
+            after.dimensions[position, part] = clipped(points, same.low, same.high)
+        old_block = self._active.same_block(block)
+        total, assumed = kept.total.astype(self._number), kept.assumed
+        for plan in self._plans:
+            own, assumed = plan.carry(block, old_block, kept, total, assumed)
+            after.dimensions[DIMENSIONS.index(plan.id), part] = own
+        return total, assumed
+
+
+class _DimensionPlan:
+    """The groups of a dimension that differ, and its limits."""
+
+    def __init__(
+        self,
+        old: Dimension | None,
+        new: Dimension | None,
+        active: ColumnScorer,
+        draft: ColumnScorer,
+    ) -> None:
+        self._old, self._new = old, new
+        self.id = old.id if old else new.id if new else ""
+        before = {group.id: group for group in old.groups} if old else {}
+        after = {group.id: group for group in new.groups} if new else {}
+        plans = [
+            _GroupPlan((self.id, name), before.get(name), after.get(name), active, draft)
+            for name in before | after
+            if before.get(name) != after.get(name)
+        ]
+        self._groups = [plan for plan in plans if plan.differs]
+        same = old and new and (old.low, old.high) == (new.low, new.high)
+        self.differs = bool(self._groups) or not same
+
+    def carry(
+        self,
+        block: Block,
+        old_block: Block,
+        kept: Standing,
+        total: Points,
+        assumed: NDArray[np.int32],
+    ) -> tuple[Points | int, NDArray[np.int32]]:
+        """Add the difference to the total; the dimension's points, and how much is assumed now."""
+        inside = before = kept.dimensions.get(self.id, np.zeros_like(total))
+        for plan in self._groups:
+            difference, guesses = plan.difference(block, old_block, kept, total.dtype)
+            inside = inside + difference
+            if guesses is not None:
+                assumed = assumed + guesses
+        if self._old:
+            total -= clipped(before, self._old.low, self._old.high)
+        if not self._new:
+            return 0, assumed
+        after = clipped(inside, self._new.low, self._new.high)
+        total += after
+        return after[0], assumed
+
+
+class _GroupPlan:
+    """The rules of a group that go and those that come, and its limits."""
+
+    def __init__(
+        self,
+        key: tuple[str, str],
+        old: Group | None,
+        new: Group | None,
+        active: ColumnScorer,
+        draft: ColumnScorer,
+    ) -> None:
+        self._key, self._old, self._new = key, old, new
+        before = Counter(map(meaning, old.rules if old else ()))
+        after = Counter(map(meaning, new.rules if new else ()))
+        gone, come = before - after, after - before
+        self._afresh = sum(gone.values()) + sum(come.values()) > sum(after.values())
+        if self._afresh:
+            gone, come = Counter(), after
+        old_tables, self._gone = _compiled(active, gone)
+        new_tables, self._come = _compiled(draft, come)
+        for fact in old_tables.keys() & new_tables.keys():
+            if active.reads_alike(draft, (fact,)):
+                new_tables[fact] = new_tables[fact].plus(old_tables.pop(fact), -1)
+        self._old_tables = list(old_tables.items())
+        self._new_tables = [item for item in new_tables.items() if item[1].gives]
+        self._guesses = bool(self._old_tables or self._gone or self._come) or any(
+            table.guesses for _, table in self._new_tables
+        )
+        same = old and new and (old.low, old.high) == (new.low, new.high)
+        moves = self._old_tables or self._new_tables or self._gone or self._come
+        self.differs = bool(moves) or self._afresh or not same
+
+    def difference(
+        self, block: Block, old_block: Block, kept: Standing, number: np.dtype[Any]
+    ) -> tuple[Points, NDArray[np.int32] | None]:
+        """What changes of the group after its limits, and of what is assumed (None: nothing)."""
+        before = kept.groups.get(self._key)
+        if before is None or self._afresh:
+            sums = np.zeros((4, len(block)), number)
+        else:
+            sums = before.astype(number)
+        for fact, table in self._new_tables:
+            sums += table.rows(block.codes(fact))
+        add(sums, [give(block) for give in self._come])
+        for fact, table in self._old_tables:
+            sums -= table.rows(old_block.codes(fact))
+        if self._gone:
+            lost = np.zeros_like(sums)
+            add(lost, [give(old_block) for give in self._gone])
+            sums -= lost
+        points: Points = np.zeros((3, len(block)), number)
+        if self._new:
+            points = clipped(sums[:3], self._new.low, self._new.high)
+        if before is None or not self._old:
+            return points, sums[3]
+        points = points - clipped(before[:3], self._old.low, self._old.high)
+        return points, sums[3] - before[3] if self._guesses or self._afresh else None
+
+
+def _compiled(
+    scorer: ColumnScorer, rules: Counter[Rule]
+) -> tuple[dict[str, FactTable], list[Giver]]:
+    """The rules as one table for each fact that alone decides, and the others one by one."""
+    tables: dict[str, FactTable] = {}
+    others: list[Giver] = []
+    for rule in rules.elements():
+        compiled = scorer.compiled(rule)
+        if compiled.table is None:
+            others.append(compiled.give)
+        elif compiled.fact in tables:
+            tables[compiled.fact] = tables[compiled.fact].plus(compiled.table)
+        else:
+            tables[compiled.fact] = compiled.table
+    return tables, others

@@ -1,0 +1,274 @@
+"""What leads' engagements amount to at any time: how many count, or what decay has left of them.
+
+Kept from one time to the next: between two instants at which an engagement comes or falls out of
+its time frame, a sum of 2^(-age / half-life) only shrinks by one factor for all leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.arithmetic import GUARD, HALF, PER_MILLE, RELATIVE_GUARD, decayed
+from scoring.blocks import Block
+from scoring.columns import Floats, Integers
+from scoring.hits import FOREVER, STILL_TO_COME, Hits
+from scoring.operators import days_us
+from scoring.rule_set import Each
+
+#: Further away than this the factor between two times is worked out anew instead.
+_FARTHEST_HALVINGS = 500
+#: So many halvings leave nothing of any points.
+_NOTHING = -1_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """Points of some of a block's leads, by position; all others get none."""
+
+    who: Integers
+    points: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What was measured for the leads of a part."""
+
+    at: int
+    amounts: NDArray[Any]
+    until: Integers | None  # when a lead's amount next changes otherwise than by fading
+    next_at: int  # when the next engagement of any of the leads comes
+
+
+def measured(each: Each) -> Each:
+    """`each` without what does not change the amount: points and cap."""
+    return replace(each, points=1, cap=None)
+
+
+class Fading:
+    """The amounts of one kind of engagement; see `measured`."""
+
+    def __init__(self, each: Each) -> None:
+        self._each = each
+        frame = each.time_frame_days
+        self._span = STILL_TO_COME if frame is None else days_us(frame)
+        half_life = each.half_life_days
+        self._half_life_us = None if half_life is None else days_us(half_life)
+
+    def amounts(self, block: Block) -> tuple[Hits, NDArray[Any], float]:
+        """Whose they are, the amount of each of them, and a factor for all amounts.
+
+        Sums of 2^(-age / half-life), thousandths that are left after steps, or numbers.
+        """
+        hits, now = block.hits(self._each.pattern), block.now
+        if not isinstance(now, int) or not block.whole or self._each.step:
+            ages = block.ages(self._each.pattern)
+            return hits, self._measure(hits, ages)[0], 1.0
+        state = block.part.kept.get(self)
+        if state is None or not self._holds(state, now):
+            state = self._state(block, hits, now)
+        elif state.until is not None:
+            state = self._renewed(state, block, hits, now)
+        block.part.kept[self] = state
+        return hits, state.amounts, self._factor(state.at, now)
+
+    def numbers(self, block: Block) -> NDArray[np.int32]:
+        """How many count, for each lead of the block."""
+        hits, amounts, _ = self.amounts(block)
+        if len(hits.who) == len(block):
+            return amounts
+        found = np.zeros(len(block), np.int32)
+        found[hits.who] = amounts
+        return found
+
+    # -- from one time to the next -----------------------------------------------------------------
+
+    def _factor(self, before: int, after: int) -> float:
+        """What is left `after` of a sum from `before`."""
+        half_life = self._half_life_us
+        return 1.0 if half_life is None else 2.0 ** ((before - after) / half_life)
+
+    def _holds(self, state: _State, now: int) -> bool:
+        if not state.at <= now < state.next_at:
+            return False
+        half_life = self._half_life_us
+        return half_life is None or (now - state.at) / half_life < _FARTHEST_HALVINGS
+
+    def _state(self, block: Block, hits: Hits, now: int) -> _State:
+        amounts, until = self._measure(hits, block.ages(self._each.pattern), now)
+        return _State(now, amounts, until, block.next_at)
+
+    def _renewed(self, state: _State, block: Block, hits: Hits, now: int) -> _State:
+        """The state with those leads measured again whose time has come."""
+        assert state.until is not None
+        due = np.flatnonzero(state.until <= now)
+        if len(due) == 0:
+            return state
+        if len(due) * 4 > len(hits.who):
+            return self._state(block, hits, now)
+        some = hits.of(due)
+        amounts, until = state.amounts.copy(), state.until.copy()
+        fresh, leaving = self._measure(some, block.ages_of(some.rows), now)
+        assert leaving is not None
+        until[due] = leaving
+        amounts[due] = fresh if self._half_life_us is None else fresh / self._factor(state.at, now)
+        return _State(state.at, amounts, until, state.next_at)
+
+    # -- at one time -------------------------------------------------------------------------------
+
+    def _measure(
+        self, hits: Hits, ages: Floats, now: int | None = None
+    ) -> tuple[NDArray[Any], Integers | None]:
+        """Each lead's amount; with `now` also until when it holds, None = as long as it fades."""
+        if self._each.first:
+            first = ages.take(hits.edges[:-1])
+            inside = first <= self._span
+            amounts = inside.astype(np.int32) if self._plain else self._worth(first) * inside
+            return amounts, self._until(now, first, inside)
+        counting = ages <= self._span
+        if self._plain or self._each.frequency is not None or (now is not None and self._framed):
+            number = _per_lead(hits, counting)
+            return self._amounts(hits, ages, counting, number), self._leaving(
+                hits, ages, number, now
+            )
+        return self._amounts(hits, ages, counting, None), None
+
+    def _amounts(
+        self,
+        hits: Hits,
+        ages: Floats,
+        counting: NDArray[np.bool_],
+        number: NDArray[np.int32] | None,
+    ) -> NDArray[Any]:
+        most = self._each.frequency
+        if number is not None and most is not None:
+            number = np.minimum(number, most)
+        if number is not None and self._plain:
+            return number
+        worth = self._worth(ages)
+        if number is not None and most is not None:
+            end = self._ends(hits, ages)
+            return _sums(worth, end - number, end)
+        if self._framed:
+            worth *= counting
+        starts = hits.edges[:-1]
+        return np.add.reduceat(worth, starts) if len(starts) else np.empty(0)
+
+    def _leaving(
+        self, hits: Hits, ages: Floats, number: NDArray[np.int32], now: int | None
+    ) -> Integers | None:
+        """When the oldest engagement of each lead leaves the time frame."""
+        if now is None or not self._framed or not len(ages):
+            return None
+        some = number > 0
+        oldest = ages.take(np.where(some, self._ends(hits, ages) - number, 0))
+        return self._until(now, oldest, some)
+
+    @property
+    def _plain(self) -> bool:
+        return self._half_life_us is None and self._each.step is None
+
+    @property
+    def _framed(self) -> bool:
+        return self._each.time_frame_days is not None
+
+    def _worth(self, ages: Floats) -> Floats:
+        """What decay has left of engagements of these ages; nothing of those to come."""
+        if self._half_life_us is not None:
+            worth = ages * (-1 / self._half_life_us)
+            if worth.min(initial=0.0) < _NOTHING:
+                # adds nothing to any sum; exp2 takes ten times as long where it underflows
+                np.maximum(worth, _NOTHING, out=worth)
+            return np.exp2(worth, out=worth)
+        step = self._each.step
+        assert step is not None
+        # exact: both are whole numbers of microseconds far below 2^53
+        intervals = np.floor(ages / days_us(step.every_days))
+        left: Floats = np.maximum(0.0, PER_MILLE - step.loss * intervals)
+        return left
+
+    def _ends(self, hits: Hits, ages: Floats) -> Integers:
+        """For each lead the position after its newest hit up to now."""
+        past = ages <= STILL_TO_COME
+        return hits.edges[1:] if past.all() else hits.edges[:-1] + _per_lead(hits, past)
+
+    def _until(self, now: int | None, ages: Floats, counts: NDArray[np.bool_]) -> Integers | None:
+        """When engagements of these ages leave the time frame; FOREVER for those that are out."""
+        if now is None or not self._framed:
+            return None
+        left = np.where(counts, self._span - ages, 0).astype(np.int64)
+        return np.where(counts, now + 1 + left, FOREVER)
+
+
+def points_of(each: Each, fading: Fading, block: Block) -> Sparse:
+    """Milli-points of the rule, after fading, rounding and the cap."""
+    hits, amounts, factor = fading.amounts(block)
+    points: NDArray[Any]
+    if each.half_life_days is not None:
+        points, doubtful = rounded(amounts * (abs(each.points) * factor))
+        for row in doubtful:
+            points[row] = abs(_exact(each, block, hits, int(row)))
+    elif each.step is not None:
+        shares = amounts.astype(np.int64)
+        points = (abs(each.points) * shares + PER_MILLE // 2 - 1) // PER_MILLE
+    else:
+        points = abs(each.points) * amounts.astype(np.int64)
+    if each.cap is not None:
+        points = np.minimum(points, each.cap)
+    whole = points.astype(np.int32 if points.max(initial=0) < 1 << 31 else np.int64)
+    return Sparse(hits.who, np.negative(whole, out=whole) if each.points < 0 else whole)
+
+
+def rounded(total: Floats) -> tuple[Floats, Integers]:
+    """Sums as whole milli-points, and the rows where a float is too close to a boundary."""
+    near = total + HALF
+    whole = np.floor(near)
+    near -= whole
+    near -= 0.5
+    np.abs(near, out=near)
+    guard = GUARD + RELATIVE_GUARD * float(total.max(initial=0.0))
+    return whole, np.flatnonzero(near > 0.5 - guard)
+
+
+def _exact(each: Each, block: Block, hits: Hits, row: int) -> int:
+    """The points of one of `who`, in the arithmetic of one lead."""
+    now = block.now if isinstance(block.now, int) else int(block.now[hits.who[row]])
+    rows = hits.rows[hits.edges[row] : hits.edges[row + 1]]
+    ages = [now - int(at) for at in block.part.at[rows] if at <= now]
+    return decayed(each.points, counted(each, ages), days_us(each.half_life_days or 0))
+
+
+def counted(each: Each, ages: Sequence[int]) -> Sequence[int]:
+    """The ages that count, of all, oldest first: occurrence, time frame, frequency."""
+    frame = each.time_frame_days
+    chosen = ages[:1] if each.first else ages
+    inside = [age for age in chosen if frame is None or age <= days_us(frame)]
+    return inside if each.first or each.frequency is None else inside[-each.frequency :]
+
+
+def _per_lead(hits: Hits, flags: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """How many hits of each lead are flagged."""
+    running = np.zeros(len(flags) + 1, np.int32)
+    np.cumsum(flags, out=running[1:])
+    at_edges = running.take(hits.edges)
+    found: NDArray[np.int32] = at_edges[1:] - at_edges[:-1]
+    return found
+
+
+def _sums(values: Floats, begin: Integers, end: Integers) -> Floats:
+    """Sum of values[begin:end] for each lead, 0 where that is empty."""
+    result = np.zeros(len(begin), np.float64)
+    rows = np.flatnonzero(end > begin)
+    if len(rows) == 0:
+        return result
+    # reduceat sums up to the next index given: every second sum is one that is wanted
+    edges = np.empty(2 * len(rows), np.int64)
+    edges[0::2], edges[1::2] = begin[rows], end[rows]
+    if edges[-1] == len(values):
+        edges = edges[:-1]
+    result[rows] = np.add.reduceat(values, edges)[0::2]
+    return result
