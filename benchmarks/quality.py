@@ -7,26 +7,23 @@ names, else in `../shared/data` beside the project; what is missing is named and
 
 from __future__ import annotations
 
-import csv
 import os
-import tempfile
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
 from textwrap import wrap
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.score_file import score_file
+from app.backtest_file import FileBacktest, backtest_file
 from benchmarks.bpi2012 import panel as bpi
 from benchmarks.xeducation.leaks import CHECKS, XEDUCATION, leak_section
 from scoring.backtest import PanelScores, Report, compare, report, score_panel
 from scoring.inputs import microseconds
 from scoring.panel import Panel
-from scoring.quality import auc, calibration, lift_at, wilson
+from scoring.separation import BandRate
 
 PROJECT = Path(__file__).parent.parent
 REPORT = PROJECT / "docs" / "quality.md"
@@ -35,8 +32,6 @@ HALF_LIVES = (None, 1, 3, 7, 14, 30, 60)
 HORIZONS = (7, 14, 30)
 HORIZON = 14
 LATER_INSTANTS = 4
-BANDS = ("Hot", "Warm", "Nurture", "Low fit")
-RESAMPLES, SEED = 500, 2012
 WIDTH = 100
 NOW = datetime(2026, 1, 1, tzinfo=UTC)  # no rule of these files reads the clock
 
@@ -52,13 +47,13 @@ HEAD = """
 Does the score say who converts? Written by `python -m benchmarks.quality` from public data that are
 not part of this project: name their folder in `LEADLIGHT_DATA`. The same data give the same report.
 AUC is the chance that a converted lead scores above another one (.5 = a coin). Intervals are 95 %:
-Wilson for rates, the bootstrap for AUC.
+Wilson for rates, DeLong for AUC, with all rows of one application taken together (Obuchowski).
 """
 XEDUCATION_TEXT = """
 ## Rules written by hand
 
-X Education: inbound leads of a seller of online courses, scored by `leadlight score` with
-[these rules](../benchmarks/xeducation/README.md). Lead Number rises with time.
+X Education: inbound leads of a seller of online courses, through `leadlight backtest` with
+[these rules](../benchmarks/xeducation/README.md), earlier and later by Lead Number.
 """
 XEDUCATION_LIMITS = """
 What this does not show: the person who chose the points had seen the rates of the whole file. So
@@ -71,17 +66,17 @@ DECAY_TEXT = """
 ## What decay is worth
 
 BPI Challenge 2012: a bank's loan applications, event by event; a copy that ends with 2011 and holds
-7,455 of the log's 13,087 applications. Each Monday 00:00 UTC the engine scores every open one from
-events dated before that instant, with [the same points](../benchmarks/bpi2012/README.md) at every
-half-life. The label: accepted within the horizon after it. Mondays whose horizon runs past the
-log's end are left out, or late acceptances would count as refusals. AUC over all rows, by horizon;
-lift of the top tenth at 14 days.
+7,455 of the log's 13,087 applications. The weekly panel of the product's own [backtest](backtest.md):
+each Monday 00:00 UTC every open one is scored from events dated before that instant, with
+[the same points](../benchmarks/bpi2012/README.md) at every half-life. The label: accepted within the
+horizon after it. Mondays whose horizon runs past the log's end are left out, or late acceptances
+would count as refusals. AUC over all rows, by horizon; lift of the top tenth at 14 days.
 """
 DECAY_LIMITS = """
 What this does not show: that 14 days suits your funnel, or how well fitted points would do. The
 points were chosen by hand before any AUC was seen, and not tuned. The shorter the horizon, the
 smaller the gain, and a half-life much too short is worse than no decay. An application that stays
-open is in several rows, so rows are not independent: the interval resamples whole applications.
+open is in several rows, so rows are not independent: the interval takes them together.
 """
 
 
@@ -115,68 +110,48 @@ def main() -> None:
     print(f"Written to {REPORT.relative_to(PROJECT)}.")
 
 
-def resampled(
-    groups: Sequence[Hashable], statistic: Callable[[Sequence[int]], float | None]
-) -> tuple[float, float]:
-    """The 95 % percentile interval of a statistic of row numbers; whole groups are drawn."""
-    members: dict[Hashable, list[int]] = {}
-    for i, group in enumerate(groups):
-        members.setdefault(group, []).append(i)
-    random, kept = Random(SEED), list(members.values())
-    found = []
-    for _ in range(RESAMPLES):
-        drawn = [i for rows in random.choices(kept, k=len(kept)) for i in rows]
-        value = statistic(drawn)
-        if value is not None:
-            found.append(value)
-    found.sort()
-    return found[int(0.025 * len(found))], found[int(0.975 * len(found))]
-
-
 # -- X Education: rules written by hand -----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One lead of the file as `leadlight score` left it."""
-
-    number: int  # rises with time
-    score: float
-    band: str
-    converted: bool
+def scored_leads(folder: Path) -> FileBacktest:
+    """X Education through `leadlight backtest`, earlier and later by Lead Number."""
+    rules, columns = (HERE / "xeducation" / f"{name}.yaml" for name in ("rules", "columns"))
+    source = folder / XEDUCATION.path
+    return backtest_file(source, rules, columns, XEDUCATION.outcome, NOW, order="Lead Number")
 
 
-def scored_leads(folder: Path) -> list[Scored]:
-    """X Education through `leadlight score`, in the order in which the leads came."""
-    with tempfile.TemporaryDirectory(prefix="leadlight-quality-") as home:
-        output = Path(home) / "scored.csv"
-        rules, columns = (HERE / "xeducation" / f"{name}.yaml" for name in ("rules", "columns"))
-        source = folder / XEDUCATION.path
-        score_file(source, rules, columns, output, outcome=XEDUCATION.outcome, now=NOW)
-        with output.open(encoding="utf-8", newline="") as stream:
-            leads = [
-                Scored(
-                    int(row["Lead Number"]),
-                    float(row["score"]),
-                    row["band"],
-                    row[XEDUCATION.outcome] == XEDUCATION.wins,
-                )
-                for row in csv.DictReader(stream)
-            ]
-    return sorted(leads, key=lambda lead: lead.number)
+def in_thirds(found: FileBacktest) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The rows of the earlier two thirds, and those of the later."""
+    assert found.panel.order is not None
+    later = found.panel.order >= len(found.panel) * 2 // 3
+    return ~later, later
 
 
-def in_thirds(leads: Sequence[Scored]) -> tuple[Sequence[Scored], Sequence[Scored]]:
-    """The earlier two thirds and the later third."""
-    cut = len(leads) * 2 // 3
-    return leads[:cut], leads[cut:]
+def report_on(found: FileBacktest, rows: NDArray[np.bool_]) -> Report:
+    """The report of some of the rows."""
+    return report(*part_of(found.panel, found.scores, rows))
+
+
+def part_of(
+    panel: Panel, scores: PanelScores, rows: NDArray[np.bool_]
+) -> tuple[Panel, PanelScores]:
+    """Some rows of a panel with their scores."""
+    order = None if panel.order is None else panel.order[rows]
+    return (
+        replace(panel, lead=panel.lead[rows], at=panel.at[rows], won=panel.won[rows], order=order),
+        replace(scores, value=scores.value[rows], band=scores.band[rows]),
+    )
 
 
 def xeducation_section(folder: Path) -> list[str]:
     """AUC, lift and conversion by band, over all and in the later third."""
-    leads = scored_leads(folder)
-    earlier, later = in_thirds(leads)
-    parts = {"all leads": leads, "earlier two thirds": earlier, "later third": later}
+    found = scored_leads(folder)
+    earlier, later = in_thirds(found)
+    parts = {
+        "all leads": report_on(found, earlier | later),
+        "earlier two thirds": report_on(found, earlier),
+        "later third": report_on(found, later),
+    }
     lines = [
         *XEDUCATION_TEXT.splitlines(),
         "",
@@ -184,48 +159,43 @@ def xeducation_section(folder: Path) -> list[str]:
     ]
     lines.append("|---|---|---|---|---|")
     for name, part in parts.items():
-        scores, won = [lead.score for lead in part], [lead.converted for lead in part]
-        base = sum(won) / len(won)
-        low, high = resampled(range(len(won)), _auc_of(scores, won))
+        base = part.won / part.rows
+        assert part.auc is not None  # both outcomes occur
         lines.append(
-            f"| {name} | {len(part):,} | {base:.1%} | {auc(scores, won):.3f} ({low:.3f} to"
-            f" {high:.3f}) | {lift_at(scores, won):.2f} of at most {min(10, 1 / base):.2f} |"
+            f"| {name} | {part.rows:,} | {base:.1%} | {part.auc.value:.3f} ({part.auc.low:.3f} to"
+            f" {part.auc.high:.3f}) | {part.lift:.2f} of at most {min(10, 1 / base):.2f} |"
         )
+    labels = {band.key: band.label for band in found.scores.rule_set.bands}
     lines += ["", "| band | earlier two thirds | later third |", "|---|---|---|"]
-    lines += [f"| {band} | {_rate(earlier, band)} | {_rate(later, band)} |" for band in BANDS]
-    lines += ["", *_forecast_table(earlier, later)]
+    lines += [
+        f"| {labels[was.band]} | {_rate(was)} | {_rate(now)} |"
+        for was, now in zip(
+            parts["earlier two thirds"].bands, parts["later third"].bands, strict=True
+        )
+    ]
+    lines += ["", *_forecast_table(parts["all leads"])]
     return [*lines, *XEDUCATION_LIMITS.splitlines()]
 
 
-def _auc_of(
-    scores: Sequence[float], won: Sequence[bool]
-) -> Callable[[Sequence[int]], float | None]:
-    return lambda rows: auc([scores[i] for i in rows], [won[i] for i in rows])
+def _rate(row: BandRate) -> str:
+    return (
+        f"{row.converted:,} of {row.leads:,} = {row.converted / row.leads:.1%}"
+        f" ({row.low:.1%} to {row.high:.1%})"
+    )
 
 
-def _rate(leads: Sequence[Scored], band: str) -> str:
-    won = [lead.converted for lead in leads if lead.band == band]
-    low, high = wilson(sum(won), len(won))
-    return f"{sum(won):,} of {len(won):,} = {sum(won) / len(won):.1%} ({low:.1%} to {high:.1%})"
-
-
-def _forecast_table(earlier: Sequence[Scored], later: Sequence[Scored]) -> list[str]:
+def _forecast_table(found: Report) -> list[str]:
     """The earlier leads' rate in each band, held against what the later ones did."""
-    rates = {}
-    for band in BANDS:
-        won = [lead.converted for lead in earlier if lead.band == band]
-        rates[band] = sum(won) / len(won)
-    table = calibration([rates[lead.band] for lead in later], [lead.converted for lead in later])
     lines = [
         "Calibration: the earlier leads' rate in a band as the forecast for the later third.",
         "",
         "| n | forecast | observed (95 %) | inside |",
         "|---|---|---|---|",
     ]
-    for row in reversed(table):
-        inside = "yes" if row.low <= row.forecast <= row.high else "no"
+    for row in found.calibration:
+        inside = "yes" if row.holds else "no"
         lines.append(
-            f"| {row.n:,} | {row.forecast:.1%} | {row.observed:.1%}"
+            f"| {row.later:,} | {row.forecast:.1%} | {row.observed:.1%}"
             f" ({row.low:.1%} to {row.high:.1%}) | {inside} |"
         )
     return lines
@@ -243,15 +213,8 @@ class Weeks:
 
     def part(self, rows: NDArray[np.bool_]) -> Weeks:
         """The same for some of the rows."""
-        panel = replace(
-            self.panel,
-            lead=self.panel.lead[rows], at=self.panel.at[rows], won=self.panel.won[rows],
-        )  # fmt: skip
-        scores = {
-            each: replace(found, value=found.value[rows], band=found.band[rows])
-            for each, found in self.scores.items()
-        }
-        return Weeks(panel, scores)
+        scores = {e: part_of(self.panel, each, rows)[1] for e, each in self.scores.items()}
+        return Weeks(part_of(self.panel, self.scores[None], rows)[0], scores)
 
     def report(self, half_life: int | None) -> Report:
         """What a half-life comes to."""

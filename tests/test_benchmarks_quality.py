@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from benchmarks.bpi2012.panel import Event
 from benchmarks.xeducation import leaks
 from scoring.backtest import score_panel
 from scoring.panel import Panel, Weekly, panel_of
-from scoring.quality import auc, lift_at, read_leaks
+from scoring.quality import read_leaks
 from scoring.scores import MILLI
 
 DATA = quality.data_folder()  # read now: tests run without the developer's settings
@@ -137,28 +136,16 @@ def test_without_data_everything_missing_is_named_and_the_report_stays(
     assert quality.REPORT.read_bytes() == before
 
 
-def test_resampling_gives_the_same_interval_each_time() -> None:
-    values = [i % 7 for i in range(100)]
-
-    def mean(rows: Sequence[int]) -> float:
-        return sum(values[i] for i in rows) / len(rows)
-
-    low, high = quality.resampled(range(100), mean)
-    assert low < sum(values) / 100 < high
-    assert quality.resampled(range(100), mean) == (low, high)
-
-
 # -- where the data are ---------------------------------------------------------------------------
 
 
 @needs(leaks.XEDUCATION.path)
 def test_hand_written_rules_hold_in_the_later_third() -> None:
-    _, later = quality.in_thirds(quality.scored_leads(DATA))
-    scores, won = [lead.score for lead in later], [lead.converted for lead in later]
-    area, lift = auc(scores, won), lift_at(scores, won)
-    assert area is not None
-    assert lift is not None
-    assert (len(later), round(area, 3), round(lift, 2)) == (2_464, 0.870, 2.33)
+    found = quality.scored_leads(DATA)
+    later = quality.report_on(found, quality.in_thirds(found)[1])
+    assert later.auc is not None
+    assert later.lift is not None
+    assert (later.rows, round(later.auc.value, 3), round(later.lift, 2)) == (2_464, 0.870, 2.33)
 
 
 @needs(leaks.XEDUCATION.path)
