@@ -66,11 +66,12 @@ DECAY_TEXT = """
 ## What decay is worth
 
 BPI Challenge 2012: a bank's loan applications, event by event; a copy that ends with 2011 and holds
-7,455 of the log's 13,087 applications. The weekly panel of the product's own [backtest](backtest.md):
-each Monday 00:00 UTC every open one is scored from events dated before that instant, with
-[the same points](../benchmarks/bpi2012/README.md) at every half-life. The label: accepted within the
-horizon after it. Mondays whose horizon runs past the log's end are left out, or late acceptances
-would count as refusals. AUC over all rows, by horizon; lift of the top tenth at 14 days.
+7,455 of the log's 13,087 applications. The weekly panel of the product's own
+[backtest](backtest.md): each Monday 00:00 UTC every open one is scored from events dated before
+that instant, with [the same points](../benchmarks/bpi2012/README.md) at every half-life. The label:
+accepted within the horizon after it. Mondays whose horizon runs past the log's end are left out, or
+late acceptances would count as refusals. AUC over all rows, by horizon; lift of the top tenth at 14
+days.
 """
 DECAY_LIMITS = """
 What this does not show: that 14 days suits your funnel, or how well fitted points would do. The
