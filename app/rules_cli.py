@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from app.columns import MappingError, custom_types, read_columns
-from app.terminal import fail
+from app.terminal import fail, in_sentences, read_settings
 from scoring.documents import RuleProblem, read_document
 from scoring.rule_changes import RuleChange, rule_changes
 from scoring.rule_schema import rule_schema
@@ -100,6 +102,25 @@ def explain(file: File, map_: Map = None) -> None:
         typer.echo("\n" + section.title)
         for line in section.lines:
             typer.echo(f"  - {line}")
+
+
+@commands.command()
+def publish(
+    file: File,
+    note: Annotated[str, typer.Option(help="Why, for whoever looks at the versions.")] = "",
+) -> None:
+    """Put a rule document in force; all leads are scored again by it, the best first."""
+    from app import publishing
+    from data.store import Store
+
+    text, settings = _text(file), read_settings()
+    with in_sentences(settings), closing(Store.open(settings.database_url, migrate=True)) as store:
+        version, problems = publishing.publish(
+            store, settings.home / "cache", text, note, datetime.now(UTC)
+        )
+    if version is None:
+        _refuse(problems, file)
+    typer.echo(f"{file} is in force, as version {version}.")
 
 
 @commands.command()

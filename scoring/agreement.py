@@ -18,6 +18,7 @@ from scoring.criteria import Condition, Pattern, facts_of
 from scoring.documents import RuleProblem
 from scoring.engine import Scorer, compile_rule_set
 from scoring.events import patterns_of
+from scoring.facts import FACTS
 from scoring.history import rows_of, taken
 from scoring.inputs import grown_days, instant, microseconds
 from scoring.kernel import NONE, ColumnScorer
@@ -58,6 +59,31 @@ def disagreements(
     ]
     found = (_first_difference(scorer, what, case, moment) for what, case in cases)
     return [problem for problem in found if problem is not None]
+
+
+def fields_of_nobody(rules: RuleSet, columns: Columns) -> list[RuleProblem]:
+    """Custom fields that rules read and no lead has (any more); none while there are no leads."""
+    custom = [name for name, _ in rules.fact_types if name not in FACTS]
+    return [
+        RuleProblem(
+            f"No lead has the field {fact_label(name)}: "
+            "the name is misspelt, or your CRM has it no longer."
+        )
+        for name in custom
+        if columns.n and not _is_known(columns.facts.get(name))
+    ]
+
+
+def _is_known(column: Column | None) -> bool:
+    """Whether anybody has the fact."""
+    match column:
+        case Coded():
+            return bool(column.codes.any())
+        case Numbers():
+            return not bool(np.isnan(column.values).all())
+        case Dates():
+            return bool((column.at != NEVER).any())
+    return False
 
 
 def _touched(rules: RuleSet, replaced: RuleSet | None) -> tuple[set[str], set[Pattern]]:
