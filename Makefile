@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test cover check bench quality lock screenshots clean
+.PHONY: help install run test cover check bench quality golden lock screenshots clean
 
 help:  ## What can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,15 @@ check: install  ## Format, lint, strict types and the architecture
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
 
-bench: install  ## Measure speed; writes docs/performance.md
+bench: install  ## Measure speed beside other engines; writes docs/performance.md
+	@$(BIN)/python -m benchmarks.packages
 	@$(BIN)/python -m benchmarks.run
 
 quality: install  ## Measure the score on public data (see docs/quality.md)
 	@$(BIN)/python -m benchmarks.quality
+
+golden: install  ## Write tests/golden/scores.json anew, after ENGINE_VERSION was raised
+	@$(BIN)/python -m tests.golden_scores
 
 screenshots: install  ## Take pictures of every screen into docs/images
 	@$(BIN)/python docs/take_screenshots.py
