@@ -33,13 +33,20 @@ def median(work: Work, times: int) -> float:
     return statistics.median(seconds(work) for _ in range(times))
 
 
-def by_turns(works: Mapping[str, Work], rounds: int) -> dict[str, list[float]]:
+def by_turns(
+    works: Mapping[str, Work], rounds: int, before: Mapping[str, Work] | None = None
+) -> dict[str, list[float]]:
     """Seconds of every run of each work; in each round all take their turn, so that whatever else
-    the machine does hits them alike. One round before these warms up and is thrown away."""
+    the machine does hits them alike. One round before these warms up and is thrown away.
+
+    `before`: what has to be done before each run of a work, and is not its own.
+    """
     found: dict[str, list[float]] = {name: [] for name in works}
     with no_collector():
         for turn in range(rounds + 1):
             for name, work in works.items():
+                if before and name in before:
+                    before[name]()
                 gc.collect()
                 took = seconds(work)
                 if turn:

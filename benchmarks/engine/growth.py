@@ -36,10 +36,13 @@ def growth(sizes: Sizes, full: float) -> Growth:
 
 def _rescore(leads: int, sizes: Sizes) -> float:
     """Seconds of a full rescore with nothing worked out before."""
-    world, scorers = estate(leads), []
+    world = estate(leads)
+    scorer = ColumnScorer(world.rule_set, world.columns)
+    scorer.score(NOW)
+    fresh = [scorer]
 
-    def bind() -> None:
-        scorers[:] = [ColumnScorer(world.rule_set, world.columns)]
+    def forget() -> None:
+        fresh[0] = scorer.over(world.columns)
 
-    works = {"bind": bind, "full": lambda: scorers[0].score(NOW)}
-    return median(by_turns(works, 3 * sizes.rounds)["full"])
+    runs = by_turns({"full": lambda: fresh[0].score(NOW)}, 3 * sizes.rounds, {"full": forget})
+    return median(runs["full"])
