@@ -30,6 +30,7 @@ from app.columns import (
     without_advice,
 )
 from app.parquet_layout import fact_type
+from scoring.amounts import LARGEST
 from scoring.arrow_columns import FACT_ARROW_TYPES, MOMENT, encoded, microseconds_of
 from scoring.cleaning import Unusable, shorten
 from scoring.columns import NEVER, Codes
@@ -74,7 +75,7 @@ def read_leads(
     reading = _Reading(len(table), kinds)
     times: dict[str, pa.ChunkedArray] = {}
     for column in sorted(columns, key=lambda column: column.name == "phone"):
-        cells = table[column.column]
+        numbers, cells = _plain_numbers(column, table[column.column])
         if column.type == "time":
             times[column.name] = reading.moments(column, cells)
         elif column.type == "person":
@@ -82,6 +83,8 @@ def read_leads(
             reading.person(column, cells, countries, now)
         elif column.type != "id":
             reading.own(column, cells)
+        if numbers is not None:
+            reading.add_numbers(column, numbers)
     if CREATED_AT in times:  # a lead without a date was created when it was changed, or now
         known = [times[name] for name in (CREATED_AT, MODIFIED_AT) if name in times]
         reading.facts["age_days"] = pc.coalesce(*known, pa.scalar(now, MOMENT))
@@ -124,6 +127,12 @@ class _Reading:
         found, reasons = _moments(column, cells)
         self._reject(reasons)
         return found
+
+    def add_numbers(self, column: Column, numbers: pa.Array) -> None:
+        """Numbers beside what else was read of their column."""
+        found = self.people if column.type == "person" else self.facts
+        others = found.get(column.name, pa.scalar(None, numbers.type))
+        found[column.name] = pc.coalesce(numbers, others)
 
     def _reject(self, reasons: Texts) -> None:
         self.reasons = np.where(self.reasons == "", reasons, self.reasons)
@@ -202,6 +211,23 @@ def _text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _plain_numbers(
+    column: Column, cells: pa.ChunkedArray
+) -> tuple[pa.Array | None, pa.ChunkedArray]:
+    """Typed numbers that need no reading, and the cells that do; None when all of them do."""
+    kind = PERSON_FIELDS.get(column.name) if column.type == "person" else column.type
+    typed = fact_type(cells.type) == "number" and not pa.types.is_dictionary(cells.type)
+    if kind not in {"number", "count", "money"} or not typed or column.missing or column.values:
+        return None, cells
+    values = cells.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
+    plain = np.abs(values) <= LARGEST
+    if kind == "count":
+        plain &= values >= 0
+        values = np.trunc(values)
+    others = pc.if_else(pa.array(plain | np.isnan(values)), pa.scalar(None, cells.type), cells)
+    return pa.array(values, mask=~plain), others
 
 
 def _moments(column: Column, cells: pa.ChunkedArray) -> tuple[pa.Array, Texts]:

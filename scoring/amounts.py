@@ -43,7 +43,8 @@ _FALSE = frozenset(
         "falso",
     }
 )
-_LARGEST = 1e15
+#: A larger number is taken for a slip.
+LARGEST = 1e15
 _RANGE = re.compile(
     r"\s*(?P<low>.*?\d[^\s]*?(?:\s*[a-z]+)?)\s*(?:-|–|—|\bto\b|\bbis\b)\s*[^\d-]{0,8}\d.*",
     re.IGNORECASE,
@@ -186,7 +187,7 @@ def _read(text: str, words: frozenset[str], what: str, *, grouped: bool) -> floa
     negative = before.rstrip(" $€£¥").endswith("-") or (
         before.lstrip().startswith("(") and after.rstrip().endswith(")")
     )
-    if not math.isfinite(value) or abs(value) > _LARGEST:
+    if not math.isfinite(value) or abs(value) > LARGEST:
         raise Unusable("it is too large to be true")
     return -value if negative else value
 

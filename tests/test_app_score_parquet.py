@@ -245,6 +245,22 @@ def test_typed_columns_are_read_as_their_texts_would_be(run: Run) -> None:
     assert [row["value"] for row in run.rows()][:2] == [33.5, 22.062]
 
 
+def test_a_typed_number_that_cannot_be_is_rejected_as_its_text_is(run: Run) -> None:
+    leads: dict[str, Any] = {
+        "id": [1, 2, 3, 4],
+        "employees": [-1.0, 2.9, float("inf"), 1e16],
+        "annual_revenue": [-3.5, float("nan"), None, 0.0],
+        "seats": [1.0, 2.0, 3.0, -1e20],
+    }
+    assert [row["id"] for row in run.scored(leads)] == ["2"]
+    found = [row["reason"] for row in run.rejected()]
+    assert found == [
+        "The employees “-1” cannot be used: a count cannot be negative",
+        "The employees “inf” cannot be used: it is not a number",
+        "seats: “-100000000000000000000” cannot be used, it is too large to be true",
+    ]
+
+
 def test_a_derived_fact_may_be_given_instead_of_what_it_is_read_from(run: Run) -> None:
     mails = ["ann@acme.com", "x@gmail.com"]
     read = run.scored({"id": ["1", "2"], "email": mails, "job_title": ["CEO", "VP"]})
