@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ CAUSES = {
     "rules": "New rules",
     "merge": "Joined with another record",
 }
+_WEB = re.compile(r"^https?://(www\.)?")
 CRM_LABELS = {"hubspot": "HubSpot", "salesforce": "Salesforce"}
 
 
@@ -265,7 +267,14 @@ def _timeline(
 
 
 def _engagement_detail(detail: dict[str, str]) -> str:
-    shown = [detail.get(name, "") for name in ("form", "url", "campaign", "subject", "message")]
+    campaign = detail.get("campaign", "")
+    shown = (
+        detail.get("form", ""),
+        _WEB.sub("", detail.get("url", "")),
+        f"campaign {campaign}" if campaign.isdecimal() else campaign,
+        detail.get("subject", ""),
+        detail.get("message", ""),
+    )
     return " · ".join(part for part in shown if part)
 
 

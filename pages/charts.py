@@ -6,7 +6,7 @@ import itertools
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import plotly.graph_objects as go
 
@@ -19,6 +19,12 @@ _LABEL_WIDTH = 42  # letters of a row label before it wraps
 _ROW_PIXELS = 27
 _TEXT_SIZE = 13
 _FONT = "'Source Sans', 'Source Sans 3', sans-serif"  # the one Streamlit ships
+#: How instants read below a figure: the time of day, or the day from a day's distance on.
+_TICKS = [
+    {"dtickrange": [None, 86_399_999], "value": "%H:%M"},
+    {"dtickrange": [86_400_000, None], "value": "%-d %b"},
+]
+_SHORTEST_HISTORY = timedelta(hours=6)
 #: What every figure is shown with: no tool bar, no zoom by accident.
 CONFIG: dict[str, object] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 
@@ -237,13 +243,12 @@ def history_chart(
         )
     )
     _frame(figure, colours, height=240)
-    figure.update_layout(margin={"l": 8, "r": 84, "t": 8, "b": 8})
+    figure.update_layout(margin={"l": 8, "r": 60, "t": 8, "b": 8})
     edges = sorted({0.0, 100.0, *(band.threshold for band in bands)})
     figure.update_yaxes(range=[0, 102], tickvals=edges, gridcolor=colours.line)
-    figure.update_xaxes(showgrid=False)
-    if len(points) == 1:
-        at = points[0][0].timestamp() * 1000
-        figure.update_xaxes(range=[at - 6 * 3_600_000, at + 6 * 3_600_000])
+    figure.update_xaxes(showgrid=False, tickformatstops=_TICKS, nticks=5)
+    if points and points[-1][0] - points[0][0] < _SHORTEST_HISTORY:
+        figure.update_xaxes(range=[points[-1][0] - _SHORTEST_HISTORY, points[-1][0]])
     return figure
 
 
@@ -304,7 +309,7 @@ def latency_chart(
             annotation_position="top left",
         )
     figure.update_yaxes(rangemode="tozero", ticksuffix=" s", gridcolor=colours.line)
-    figure.update_xaxes(showgrid=False, range=window)
+    figure.update_xaxes(showgrid=False, range=window, tickformatstops=_TICKS)
     return figure
 
 
@@ -370,32 +375,44 @@ def conversion_chart(rows: Sequence[BandRate], colours: Palette) -> go.Figure:
 
 
 def stacked_days(
-    days: Sequence[datetime], parts: Mapping[str, tuple[Sequence[int], str]], colours: Palette
+    days: Sequence[datetime],
+    parts: Mapping[str, tuple[Sequence[int], str]],
+    colours: Palette,
+    *,
+    window: tuple[datetime, datetime],
 ) -> go.Figure:
-    """Counts per day, one stacked part per name; `parts` = name -> (counts, colour)."""
-    return _days(days, parts, colours, barmode="stack")
+    """Counts per day (UTC), one stacked part per name; `parts` = name -> (counts, colour)."""
+    return _days(days, parts, colours, window, barmode="stack")
 
 
 def daily_pairs(
-    days: Sequence[datetime], parts: Mapping[str, tuple[Sequence[int], str]], colours: Palette
+    days: Sequence[datetime],
+    parts: Mapping[str, tuple[Sequence[int], str]],
+    colours: Palette,
+    *,
+    window: tuple[datetime, datetime],
 ) -> go.Figure:
-    """Counts per day, one bar per name side by side; `parts` = name -> (counts, colour)."""
-    return _days(days, parts, colours, barmode="group")
+    """Counts per day (UTC), one bar per name side by side; `parts` = name -> (counts, colour)."""
+    return _days(days, parts, colours, window, barmode="group")
 
 
 def _days(
     days: Sequence[datetime],
     parts: Mapping[str, tuple[Sequence[int], str]],
     colours: Palette,
+    window: tuple[datetime, datetime],
     *,
     barmode: str,
 ) -> go.Figure:
+    first, last = (at.astimezone(UTC).date() for at in window)
+    every = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     figure = go.Figure()
     for name, (values, colour) in parts.items():
+        counts = dict(zip((day.date() for day in days), values, strict=True))
         figure.add_trace(
             go.Bar(
-                x=list(days),
-                y=list(values),
+                x=every,  # days without anything too: a bar is as wide as the closest two days
+                y=[counts.get(day, 0) for day in every],
                 name=name,
                 marker={"color": colour, "cornerradius": 2},
                 hovertemplate=f"%{{x|%-d %b}}: <b>%{{y:,}}</b> {name.lower()}<extra></extra>",
@@ -405,6 +422,8 @@ def _days(
     figure.update_layout(barmode=barmode, bargap=0.3)
     figure.update_yaxes(rangemode="tozero", gridcolor=colours.line, tickformat=",d", nticks=5)
     figure.update_xaxes(showgrid=False, tickformat="%-d %b")
+    if len(every) <= 8:
+        figure.update_xaxes(tickvals=every)
     return figure
 
 

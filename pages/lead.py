@@ -13,6 +13,7 @@ from data.metrics import LeadDetail
 from data.store import Store
 from pages import charts, frame, words
 from pages.frame import Bands, Clock, Links
+from scoring.countries import country_name
 from scoring.problems import PROBLEM_KINDS
 from scoring.scores import DIMENSIONS, points_text
 
@@ -55,12 +56,12 @@ def render(store: Store, now: Clock, links: Links) -> None:
     left, right = st.columns([7, 4], gap="medium")
     with left:
         _why(detail, bands)
-        _history(detail, bands, now())
     with right:
         _next_step(detail)
         _open_exceptions(detail, now())
         _person(detail, now())
         _records(detail, now())
+        _history(detail, bands, now())
     timeline, facts = st.tabs(["Timeline", f"What we know ({len(detail.facts)})"])
     with timeline:
         _timeline(detail, now())
@@ -281,7 +282,7 @@ def _person(detail: LeadDetail, now: datetime) -> None:
     rows = {
         "E-mail": detail.email,
         "Phone": detail.phone,
-        "Country": detail.country,
+        "Country": country_name(detail.country) if detail.country else "",
         "Owner": detail.owner,
         "Source": detail.source,
     }

@@ -81,9 +81,9 @@ def _live(store: Store, now: Clock, period: str) -> None:
         _conversion(store, conversion)
     left, right = st.columns(2)
     with left:
-        _enrichment(enrichment)
+        _enrichment(enrichment, (since, moment))
     with right:
-        _exceptions(exceptions, PERIODS[period][0])
+        _exceptions(exceptions, PERIODS[period][0], (since, moment))
     _connections(store, moment)
     _jobs(store, moment)
     st.caption(
@@ -254,6 +254,7 @@ def _conversion(store: Store, conversion: metrics.Conversion) -> None:
             charts.conversion_chart(rows, colours),
             config=charts.CONFIG,
             theme=None,
+            height="stretch",
             key="conversion",
             alt="Share of leads that converted, per band",
         )
@@ -266,7 +267,7 @@ def _speed(row: metrics.EnrichmentRate) -> str:
     return f"half within {half}, 95 % within {most}"
 
 
-def _enrichment(enrichment: metrics.Enrichment) -> None:
+def _enrichment(enrichment: metrics.Enrichment, window: tuple[datetime, datetime]) -> None:
     with st.container(border=True, height="stretch"):
         st.subheader("Enrichment", anchor=False)
         if not enrichment.providers:
@@ -288,15 +289,19 @@ def _enrichment(enrichment: metrics.Enrichment) -> None:
                     "Failed": ([row.failed for row in days], colours.down),
                 },
                 colours,
+                window=window,
             ),
             config=charts.CONFIG,
             theme=None,
+            height="stretch",
             key="enrichment",
             alt="Enrichment attempts per day and how they ended",
         )
 
 
-def _exceptions(volume: metrics.ExceptionVolume, period: str) -> None:
+def _exceptions(
+    volume: metrics.ExceptionVolume, period: str, window: tuple[datetime, datetime]
+) -> None:
     with st.container(border=True, height="stretch"):
         st.subheader("Exceptions", anchor=False)
         if not volume.open and not any(row.opened or row.resolved for row in volume.days):
@@ -316,9 +321,11 @@ def _exceptions(volume: metrics.ExceptionVolume, period: str) -> None:
                     "Settled": ([row.resolved for row in volume.days], colours.up),
                 },
                 colours,
+                window=window,
             ),
             config=charts.CONFIG,
             theme=None,
+            height="stretch",
             key="exceptions",
             alt="Exceptions opened and settled per day",
         )
@@ -351,7 +358,7 @@ def _connection(crm: metrics.ConnectionHealth, now: datetime) -> None:
             for part in (
                 words.plain(crm.account),
                 words.many(crm.records, "record"),
-                words.many(crm.calls, "API call"),
+                f"{words.many(crm.calls, 'API call')} since the start",
                 f"last news {words.ago(moved, now)}",
             )
             if part

@@ -15,6 +15,7 @@ from data.metrics import FilterChoices, PriorityFilter, PriorityPage, PriorityRo
 from data.store import Store
 from pages import frame, words
 from pages.frame import Bands, Clock, Links
+from scoring.countries import country_name
 
 PER_PAGE = 25
 SORTS = {"score": "Highest score", "newest": "Newest lead", "last_touch": "Latest touch"}
@@ -39,7 +40,8 @@ def render(store: Store, now: Clock, links: Links) -> None:
         _nothing_yet(store, now)
         return
     wanted = _filters(choices, bands)
-    page = _fetch(store, wanted, now())
+    moment = now()
+    page = _fetch(store, wanted, moment)
     if page.total == 0:
         frame.empty(
             "No lead fits these filters",
@@ -47,7 +49,7 @@ def render(store: Store, now: Clock, links: Links) -> None:
             "search_off",
         )
     else:
-        _table(page, bands)
+        _table(page, bands, moment)
     _publish()
 
 
@@ -223,7 +225,7 @@ def _more_filters(choices: FilterChoices) -> None:
                 title,
                 [*counts, *chosen],
                 key=_STATE + name,
-                format_func=_choice(counts, crm=name == "crm"),
+                format_func=_choice(name, counts),
                 placeholder="Any",
                 on_change=_go_to_page,
             )
@@ -235,10 +237,11 @@ def _more_filters(choices: FilterChoices) -> None:
         )
 
 
-def _choice(counts: dict[str, int], *, crm: bool) -> Any:
+def _choice(name: str, counts: dict[str, int]) -> Any:
+    read = {"crm": frame.crm_label, "country": country_name}.get(name, str)
+
     def text(value: str) -> str:
-        name = frame.crm_label(value) if crm else words.clean(value, 60) or "(none)"
-        return f"{name} · {counts.get(value, 0):,}"
+        return f"{words.clean(read(value), 60) or '(none)'} · {counts.get(value, 0):,}"
 
     return text
 
@@ -257,11 +260,11 @@ def _fetch(store: Store, wanted: PriorityFilter, now: datetime) -> PriorityPage:
     return page
 
 
-def _table(page: PriorityPage, bands: Bands) -> None:
+def _table(page: PriorityPage, bands: Bands, now: datetime) -> None:
     first = (_page_number() - 1) * PER_PAGE + 1
     st.session_state[_STATE + "ids"] = [row.lead_id for row in page.rows]
     st.dataframe(
-        _cells(page.rows, bands),
+        _cells(page.rows, bands, now),
         key=_STATE + "table",
         hide_index=True,
         height="content",
@@ -283,7 +286,7 @@ def _table(page: PriorityPage, bands: Bands) -> None:
             st.pagination(-(-page.total // PER_PAGE), default=_page_number(), key=_pager_key())
 
 
-def _cells(rows: Sequence[PriorityRow], bands: Bands) -> Styler:
+def _cells(rows: Sequence[PriorityRow], bands: Bands, now: datetime) -> Styler:
     table = pd.DataFrame(
         {
             "rank": [row.rank for row in rows],
@@ -293,9 +296,9 @@ def _cells(rows: Sequence[PriorityRow], bands: Bands) -> Styler:
             "company": [words.clean(row.company, 60) or None for row in rows],
             "why": [_fitting(row.reasons, 96) for row in rows],
             "next": [words.clean(row.next_step, 64) or None for row in rows],
-            "touch": _moments([row.last_touch_at for row in rows]),
+            "touch": [words.ago(row.last_touch_at, now, never="") or None for row in rows],
             "trend": [row.trend if len(row.trend) > 1 else list(row.trend) * 2 for row in rows],
-            "human": _moments([row.last_human_at for row in rows]),
+            "human": [words.ago(row.last_human_at, now, never="") or None for row in rows],
             "owner": [words.clean(row.owner, 40) or None for row in rows],
         }
     )
@@ -319,10 +322,6 @@ def _fitting(reasons: Sequence[str], limit: int) -> str | None:
     return words.clean(text, limit + 12) or None
 
 
-def _moments(values: list[datetime | None]) -> pd.Series[Any]:
-    return pd.Series(pd.to_datetime(pd.Series(values, dtype=object), utc=True))
-
-
 def _columns() -> dict[str, Any]:
     """Widths in pixels: those up to "Last touch" fit a window of 1,024, all fit one of 1,440."""
     config = st.column_config
@@ -340,16 +339,13 @@ def _columns() -> dict[str, Any]:
         "company": config.TextColumn("Company", width=108),
         "why": config.TextColumn("Why now", width=208),
         "next": config.TextColumn("Next step", width=138),
-        "touch": config.DatetimeColumn(
-            "Last touch", width=84, format="distance", help="When they last did something."
-        ),
+        "touch": config.TextColumn("Last touch", width=88, help="When they last did something."),
         "trend": config.LineChartColumn(
             "Trend", width=80, y_min=-6, y_max=106, help="Score per day, up to the last 12 days."
         ),
-        "human": config.DatetimeColumn(
+        "human": config.TextColumn(
             "Last talk",
-            width=84,
-            format="distance",
+            width=88,
             help="When a person of ours and they last spoke, met or answered.",
         ),
         "owner": config.TextColumn("Owner", width=100),

@@ -61,13 +61,13 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: '40 ms', '4.2 s', '42 s', '5 min', '2 h 5 min', '3 days'."""
+    """Seconds as people say them: '40 ms', '4.2 s', '5 s', '5 min', '2 h 5 min', '3 days'."""
     if seconds is None:
         return "–"
     if seconds < 1:
         return f"{max(int(seconds * 1000), 0)} ms"
     if seconds < 10:
-        return f"{max(seconds, 0):.1f} s"
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = int(seconds)
     if whole < 2 * _MINUTE:
         return f"{whole} s"

@@ -91,8 +91,8 @@ def _one_of_each() -> list[object]:
         charts.latency_chart([], LIGHT, target_seconds=60, window=(NOW, NOW)),
         charts.conversion_chart([charts.BandRate("Hot", "#111111", 0, 0, 0, 0, 0)], LIGHT),
         charts.conversion_chart([], LIGHT),
-        charts.stacked_days(days, {"Found": ([1, 2, 3], "#111111")}, LIGHT),
-        charts.daily_pairs([], {}, LIGHT),
+        charts.stacked_days(days, {"Found": ([1, 2, 3], "#111111")}, LIGHT, window=(NOW, NOW)),
+        charts.daily_pairs([], {}, LIGHT, window=(NOW, NOW)),
     ]
 
 
