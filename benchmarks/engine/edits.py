@@ -10,15 +10,15 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from scoring.preview import Preview
 
 from benchmarks.engine.sizes import Sizes
 from benchmarks.engine.table import Row, at_most, times_faster
 from benchmarks.estate import CUSTOM, NOW, Estate, document, estate
 from benchmarks.measure import no_collector, percentile, say, seconds, spoken
-from scoring.columns import Columns
 from scoring.kernel import ColumnScorer
+from scoring.preview import Preview
 from scoring.rules import RuleSet, parse_rule_set
+from scoring.scores import MILLI
 
 Document = dict[str, Any]
 
@@ -36,9 +36,7 @@ def edits(great: Estate, sizes: Sizes, full: float, polars: float) -> Edits:
     say("drafts: comparing with the real thing")
     weights = list(islice(cycle(_drafts(_other_weight)), sizes.edits))
     others = [*_drafts(_other_half_life), *_drafts(_other_condition)]
-    few = estate(sizes.small)
-    for draft in [*_drafts(_other_weight), *others]:
-        _check(few.columns, few.rule_set, draft)
+    _check(estate(sizes.small), [*_drafts(_other_weight), *others])
     say("drafts: measuring")
     times = {
         "weight": _measured(great, weights),
@@ -76,18 +74,21 @@ def _measured(great: Estate, drafts: list[RuleSet]) -> list[float]:
         return [seconds(lambda draft=draft: preview.compare(draft)) for draft in drafts]
 
 
-def _check(columns: Columns, active: RuleSet, draft: RuleSet) -> None:
-    """Raises AssertionError unless the preview is what scoring by the draft gives."""
-    change = Preview(active, columns, NOW).compare(draft)
-    before = ColumnScorer(active, columns).score(NOW)
-    after = ColumnScorer(draft, columns).score(NOW)
-    for name in ("value", "low", "high", "band", "certain", "dimensions"):
-        if not np.array_equal(getattr(change.scores, name), getattr(after, name)):
-            raise AssertionError(f"a draft's {name} differs from the preview's")
-    moved = np.flatnonzero(before.band != after.band)
-    bars = np.bincount(after.value // 1_000, minlength=len(change.bars_after))
-    if not np.array_equal(change.movers, moved) or not np.array_equal(change.bars_after, bars):
-        raise AssertionError("a draft moves other leads than the preview says")
+def _check(few: Estate, drafts: list[RuleSet]) -> None:
+    """Raises AssertionError unless every preview is what scoring by the draft gives."""
+    preview = Preview(few.rule_set, few.columns, NOW)
+    before = ColumnScorer(few.rule_set, few.columns).score(NOW)
+    for draft in drafts:
+        change, after = preview.compare(draft), ColumnScorer(draft, few.columns).score(NOW)
+        for name in ("value", "low", "high", "band", "certain", "dimensions"):
+            if not np.array_equal(getattr(change.scores, name), getattr(after, name)):
+                raise AssertionError(f"a draft's {name} differs from the preview's")
+        moved = np.flatnonzero(before.band != after.band)
+        bars = np.bincount(after.value // MILLI, minlength=len(change.bars_after))
+        if not np.array_equal(change.movers, moved) or not np.array_equal(change.bars_after, bars):
+            raise AssertionError("a draft moves other leads than the preview says")
+        if change.changed != int((before.value != after.value).sum()):
+            raise AssertionError("a draft changes other scores than the preview says")
 
 
 # -- drafts ----------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ groups and dimensions, a disqualifier, bands.
 - Ours starts from columns in memory. Binding rules to columns (regular expressions over distinct
   texts, lists of hits) is done once for each rule set and has its own line.
 - Memory bandwidth is that of adding two arrays into a third on two threads; the least traffic is
-  each matching engagement's time once, a code for each lead and fact, and the scores.
+  each matching engagement's time once, a code for each lead and fact, and the scores. The least
+  arithmetic is one power of two for each engagement that fades and each of its half-lives.
 - Rule engines that know neither engagements nor limits are given the field rules alone, unknown
   facts filled in, each in its own language, as plain Python values.
 - Works that compete take turns; a time is the middle one of {rounds} after a warm-up, with the

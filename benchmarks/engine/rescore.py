@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 from typing import Any
@@ -22,14 +21,13 @@ from benchmarks.engine.agreement import (
 from benchmarks.engine.duckdb_peer import Database
 from benchmarks.engine.interpreter import Interpreter
 from benchmarks.engine.leads import moment
+from benchmarks.engine.limits import Limits, limits_of
 from benchmarks.engine.sizes import Sizes
 from benchmarks.engine.table import Row, times_faster
 from benchmarks.estate import NOW, Estate, document
-from benchmarks.measure import Work, by_turns, say, seconds, spoken
-from scoring.columns import Coded, Columns
-from scoring.events import matcher, patterns_of
+from benchmarks.measure import Work, by_turns, say, spoken
+from scoring.columns import Columns
 from scoring.kernel import ColumnScorer, Scores
-from scoring.rule_set import RuleSet
 
 LATER = NOW + timedelta(days=1)
 #: Leads whose answers at other times than now are compared.
@@ -77,9 +75,9 @@ def rescore(great: Estate, sizes: Sizes) -> Rescore:
     runs = by_turns(works, sizes.rounds, before)
     times = {name: median(took) for name, took in runs.items()}
     times["plain interpreter"] *= great.columns.n / len(sample)
-    bandwidth, traffic = memory_bandwidth(), least_traffic(great.columns, great.rule_set)
-    times["memory bandwidth"] = traffic / bandwidth
-    return Rescore(_rows(times, bandwidth, traffic, great.columns), times, _polars(times))
+    limits = limits_of(great)
+    times["memory bandwidth"] = limits.moving_seconds
+    return Rescore(_rows(times, limits, great.columns), times, _polars(times))
 
 
 class _Ours:
@@ -140,40 +138,6 @@ def _others(great: Estate, ours: Scores) -> dict[str, Work]:
     return dict(works)
 
 
-# -- what memory allows ----------------------------------------------------------------------------
-
-
-def memory_bandwidth() -> float:
-    """Bytes a second of adding two arrays into a third on two threads (as STREAM counts)."""
-    size = 32_000_000
-    a, b, c = np.ones(size), np.ones(size), np.zeros(size)
-    halves = [slice(0, size // 2), slice(size // 2, size)]
-
-    def add() -> None:
-        list(threads.map(lambda part: np.add(a[part], b[part], out=c[part]), halves))
-
-    with ThreadPoolExecutor(2) as threads:
-        best = min(seconds(add) for _ in range(10))
-    return 3 * 8 * size / best
-
-
-def least_traffic(columns: Columns, rule_set: RuleSet) -> int:
-    """Bytes that must move at least once: the instants of what each pattern matches, a code for
-    each lead and fact that rules read, and the scores."""
-    log, total = columns.log, 0
-    occurs = np.bincount(log.what, minlength=len(log.whats))
-    for pattern in patterns_of(rule_set):
-        matches = matcher(pattern)
-        wanted = np.array([matches(*what) for what in log.whats], bool)
-        total += 8 * int(occurs[wanted].sum()) + 4 * columns.n
-    for name, _ in rule_set.fact_types:
-        column = columns.facts[name]
-        large = isinstance(column, Coded) and len(column.values) > 255
-        total += columns.n * (4 if large else 1)
-    scores = Scores.empty(columns.n)
-    return total + sum(getattr(scores, field.name).nbytes for field in fields(scores))
-
-
 # -- the table -------------------------------------------------------------------------------------
 
 
@@ -181,21 +145,20 @@ def _polars(times: Mapping[str, float]) -> float:
     return min(times["Polars, streaming"], times["Polars, in memory"])
 
 
-def _rows(
-    times: Mapping[str, float], bandwidth: float, traffic: int, columns: Columns
-) -> list[Row]:
+def _rows(times: Mapping[str, float], limits: Limits, columns: Columns) -> list[Row]:
     full, size = times["full"], f"{columns.n:,} leads, {len(columns.log.at):,} engagements"
     work = f"full rescore, {size}"
     plain = "plain Python interpreter (sampled, scaled)"
-    share = times["memory bandwidth"] / full
-    gigabytes = f"{traffic / 1e9:.2f} GB at {bandwidth / 1e9:.0f} GB/s"
+    moved, computed = limits.moving_seconds / full, limits.fading_seconds / full
     return [
         times_faster(work, full, plain, times["plain interpreter"], 250),
         times_faster("the same", full, "Polars, the faster of two engines", _polars(times), 8),
         times_faster("the same", full, "DuckDB", times["DuckDB"], 8),
         times_faster("the same", full, "Polars, our bitmasks", times["Polars, our bitmasks"], 4),
-        Row("the same", spoken(full), f"memory bandwidth: {gigabytes}",
-            spoken(times["memory bandwidth"]), f"{share:.1%}", "at least 5 %", share >= 0.05),
+        Row("the same", spoken(full), f"memory bandwidth: {limits.moving}",
+            spoken(limits.moving_seconds), f"{moved:.1%}", "at least 5 %", moved >= 0.05),
+        Row("the same", spoken(full), f"arithmetic: {limits.fading}",
+            spoken(limits.fading_seconds), f"{computed:.1%}", "–", None),
         Row("rules bound to columns, once for each rule set", spoken(times["bind"]), "–", "–", "–",
             "–", None),
         times_faster("decay to a new now, no new engagements", times["decay"], "full rescore",
