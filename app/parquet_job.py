@@ -38,7 +38,7 @@ OUTPUT_SCHEMA = SCORE_SCHEMA.append(pa.field("problems", pa.string()))
 REJECT_SCHEMA = pa.schema([(name, pa.string()) for name in ("table", ID, "key", "reason", "row")])
 LEADS, ENGAGEMENTS = "leads", "engagements"
 #: Leads that are read and scored at once; what they need beside the files stays small.
-PART = 200_000
+PART = 50_000
 NO_ENGAGEMENTS = pa.schema([(name, pa.string()) for name in ENGAGEMENT_COLUMNS]).empty_table()
 REPEATED = "its lead has another engagement with this key: it counts once"
 
@@ -99,16 +99,17 @@ def score_parts(job: ParquetJob, leads: pa.Table, engagements: pa.Table) -> Iter
     ids = texts_of(leads[job.id_column])
     problems = _id_problems(ids)
     names = texts_of(engagements["lead"])
-    positions, order = _attached(names, ids)
-    lost = np.flatnonzero(positions < 0)
+    positions = _positions(names, ids)
+    order = np.argsort(positions, kind="stable")
+    positions = positions[order]
+    lost = order[: np.searchsorted(positions, 0)]
     if len(lost):
         yield Part(len(lost), OUTPUT_SCHEMA.empty_table(), _lost(engagements, names, lost))
     for low in range(0, len(leads), PART):
         rows = leads.slice(low, PART)
         high = low + len(rows)
-        first, end = np.searchsorted(positions[order], (low, high))
-        own = order[first:end]
-        events = engagements.take(pa.array(own))
+        own = slice(*np.searchsorted(positions, (low, high)))
+        events = engagements.take(pa.array(order[own]))
         yield _score(job, rows, problems[low:high], events, positions[own] - low)
 
 
@@ -152,15 +153,13 @@ def _id_problems(ids: pa.ChunkedArray) -> Texts:
     return problems
 
 
-def _attached(names: pa.ChunkedArray, ids: pa.ChunkedArray) -> tuple[Integers, Integers]:
-    """For each engagement the position of its lead (-1 = there is none), and those with a lead
-    in the order of their leads."""
-    known = ids.combine_chunks().cast(pa.string())
+def _positions(names: pa.ChunkedArray, ids: pa.ChunkedArray) -> Integers:
+    """For each engagement the position of its lead, -1 when there is none."""
+    known = ids.cast(pa.string()).combine_chunks()
     found = pc.index_in(names.cast(pa.string()), value_set=known, skip_nulls=True)
-    positions = found.fill_null(-1).to_numpy().astype(np.int64)
+    positions: Integers = found.fill_null(-1).to_numpy().astype(np.int64)
     positions[pc.equal(names, "").fill_null(False).to_numpy()] = -1
-    order = np.argsort(positions, kind="stable")
-    return positions, order[np.searchsorted(positions[order], 0) :]
+    return positions
 
 
 def _lost(engagements: pa.Table, names: pa.ChunkedArray, lost: Integers) -> pa.Table:
