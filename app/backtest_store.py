@@ -67,7 +67,7 @@ def backtest_store(
     return {
         **told,
         "notes": notes,
-        "learned_later": late_facts(known_facts(history, panel), len(panel)),
+        "learned_later": late_facts(known_facts(history, panel, until), len(panel)),
         "suspicious": suspicions(suspects(history, panel)),
     }
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
 
 from scoring.areas import Area, area, gain
 from scoring.columns import NEVER, Coded, Column, Integers, Numbers
-from scoring.history import FOREVER, History
-from scoring.inputs import GROWING_FACTS
+from scoring.history import History
+from scoring.inputs import GROWING_FACTS, microseconds
 from scoring.kernel import NONE, ColumnScorer, Points
 from scoring.panel import Flags, Panel
 from scoring.quality import Cell, ColumnReading, leaky, lift_at, wilson
@@ -142,9 +143,9 @@ def compare(panel: Panel, draft: PanelScores, active: PanelScores) -> Comparison
     return Comparison(int(both.sum()), found, int((ours != theirs).sum()))
 
 
-def known_facts(history: History, panel: Panel) -> dict[str, tuple[int, int]]:
-    """For each fact: rows that knew it at their instant, and rows that know it by now."""
-    late = np.full(len(panel), FOREVER, np.int64)
+def known_facts(history: History, panel: Panel, until: datetime) -> dict[str, tuple[int, int]]:
+    """For each fact: rows that knew it at their instant, and rows that know it at `until`."""
+    late = np.full(len(panel), microseconds(until), np.int64)
     return {
         name: (_known(facts.at(panel.lead, panel.at)), _known(facts.at(panel.lead, late)))
         for name, facts in history.facts.items()

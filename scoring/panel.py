@@ -7,7 +7,7 @@ how it ended; only `BeforeOutcome` counts back from the outcome, and says what i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -101,9 +101,10 @@ def panel_of(
 ) -> Panel:
     """The rows whose outcome is settled: success from just after the instant to the horizon's end.
 
-    `until`: how far the history is complete. A row whose horizon ends later is immature whatever is
-    known of it, or those that were quick to convert would count and the others not. `since`: no
-    instant before it. Raises ValueError when outcomes lie beyond the horizon by construction.
+    `until`: how far the history is complete; what is dated later is as if it had not happened. A
+    row whose horizon ends later is immature whatever is known of it, or those that were quick to
+    convert would count and the others not. `since`: no instant before it. Raises ValueError when
+    outcomes lie beyond the horizon by construction.
     """
     horizon_us, end = _us(horizon), microseconds(until)
     first = -FOREVER if since is None else microseconds(since)
@@ -111,22 +112,39 @@ def panel_of(
         raise ValueError(
             f"An outcome {instant.days:g} days later is beyond a horizon of {horizon.days} days."
         )
-    lead, at = _instants(history, instant, horizon_us, end, first)
-    state = np.full(len(lead), len(EXCLUSIONS), np.int8)
+    known = _until(history, end)
+    lead, at = _instants(known, instant, horizon_us, end, first)
+    there = known.created_at[lead] <= end
+    lead, at = lead[there], at[there]
     reasons = {
         "untouched": at == FOREVER,
-        "early": (at < history.created_at[lead]) | (at < first),
-        "decided": history.decided_at[lead] <= at,
+        "early": (at < known.created_at[lead]) | (at < first),
+        "decided": known.decided_at[lead] <= at,
         "immature": at > end - horizon_us,
     }
+    state = np.full(len(lead), len(EXCLUSIONS), np.int8)
     for position, name in reversed(list(enumerate(EXCLUSIONS))):
         state[reasons[name]] = position
     kept = state == len(EXCLUSIONS)
     counts = np.bincount(state, minlength=len(EXCLUSIONS))
     excluded = {name: int(n) for name, n in zip(EXCLUSIONS, counts, strict=False)}
     lead, at = lead[kept], at[kept]
-    won = history.won_at[lead] <= at + horizon_us  # and after it: none is decided by then
+    won = known.won_at[lead] <= at + horizon_us  # and after it: none is decided by then
     return Panel(lead, at, won, horizon_us, excluded)
+
+
+def _until(history: History, end: int) -> History:
+    """The history without touches and outcomes after `end`."""
+
+    def known(at: Integers) -> Integers:
+        return np.where(at > end, FOREVER, at)
+
+    return replace(
+        history,
+        first_touch_at=known(history.first_touch_at),
+        decided_at=known(history.decided_at),
+        won_at=known(history.won_at),
+    )
 
 
 def panel_at_creation(

@@ -282,6 +282,26 @@ def rows_of_leads(
     return [tuple(map(int, row)) for row in zip(*columns, strict=True)], panel
 
 
+@cases(40)
+@given(SEEDS, st.sampled_from([*INSTANTS, BeforeOutcome(5)]), st.integers(20, 110))
+def test_the_backtest_of_a_day_is_the_same_ever_after(seed: int, instant: Any, day: int) -> None:
+    leads, rule_set, then = invented_leads(seed), rules(), at(day)
+    now = [
+        replace(
+            lead,
+            facts={
+                name: [v for v in versions if max(v.at or then, v.known_at or then) <= then]
+                for name, versions in lead.facts.items()
+            },
+            engagements=[e for e in lead.engagements if e.occurred_at <= then],
+            outcomes=[o for o in lead.outcomes if o.occurred_at <= then],
+        )
+        for lead in leads
+        if lead.created_at <= then
+    ]
+    assert result_of(leads, instant, rule_set, then) == result_of(now, instant, rule_set, then)
+
+
 def test_the_poison_is_seen_by_a_backtest_that_looks_later() -> None:
     leads = invented_leads(7)
     then = {lead.lead: lead.created_at + DAY for lead in leads}
