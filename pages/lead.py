@@ -14,6 +14,7 @@ from data.store import Store
 from pages import charts, frame, words
 from pages.frame import Bands, Clock, Links
 from scoring.countries import country_name
+from scoring.facts import FACTS
 from scoring.problems import PROBLEM_KINDS
 from scoring.scores import DIMENSIONS, points_text
 
@@ -30,6 +31,12 @@ MODES = {
     "rules": "every fact the rules ask for is known",
     "fallback": "facts are missing: unknown ones count with their neutral value",
     "model": "scored by the predictive model",
+}
+#: Where a fact is from, besides the CRMs.
+SOURCES = {
+    "derived": "worked out",
+    "text:lexicon": "what they wrote",
+    "enrichment:embedded": "packaged data",
 }
 _TIMELINE_STEP = 40
 
@@ -361,9 +368,9 @@ def _facts(detail: LeadDetail) -> None:
         return
     rows = [
         {
-            "fact": fact.name.replace("_", " "),
-            "value": words.clean(_value(fact.value), 200),
-            "source": words.clean(fact.source, 60),
+            "fact": _fact_label(fact.name),
+            "value": words.clean(_value(fact.name, fact.value), 200) or None,
+            "source": words.clean(_source(fact.source), 60),
             "at": fact.at,
         }
         for fact in detail.facts
@@ -386,11 +393,21 @@ def _facts(detail: LeadDetail) -> None:
     )
 
 
-def _value(value: object) -> str:
+def _fact_label(name: str) -> str:
+    return FACTS[name].label if name in FACTS else name.replace("_", " ")
+
+
+def _source(source: str) -> str:
+    return SOURCES.get(source) or frame.crm_label(source)
+
+
+def _value(name: str, value: object) -> str:
+    if name == "country":
+        return country_name(str(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value))
-    if isinstance(value, float) and value.is_integer():
-        return f"{int(value):,}"
+    if isinstance(value, float):
+        return f"{value:,.1f}".removesuffix(".0")
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -217,7 +217,7 @@ def _more_filters(choices: FilterChoices) -> None:
             ("owner", "Owner", dict(choices.owners)),
             ("source", "Source", dict(choices.sources)),
             ("country", "Country", dict(choices.countries)),
-            ("crm", "In", dict(choices.crms)),
+            ("crm", "CRM", dict(choices.crms)),
         )
         for name, title, counts in rows:
             chosen = [value for value in state[_STATE + name] if value not in counts]

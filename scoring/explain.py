@@ -27,7 +27,7 @@ def value_label(label: str, value: FieldValue) -> str:
     if isinstance(value, bool):
         text = "yes" if value else "no"
     elif isinstance(value, int | float):
-        text = f"{value:,.10g}"
+        text = f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:,.4g}"
     elif isinstance(value, tuple):
         text = ", ".join(value).replace("_", " ")
     else:

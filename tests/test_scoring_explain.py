@@ -73,6 +73,8 @@ def test_a_label_counts_and_dates() -> None:
         ("c_level", "Is: C-level"),
         (1200, "Is: 1,200"),
         (2.5, "Is: 2.5"),
+        (85.753678, "Is: 85.75"),
+        (12_953_458_000.0, "Is: 12,953,458,000"),
         (True, "Is: yes"),
         (("pricing", "demo"), "Is: pricing, demo"),
         ("x" * 100, "Is: " + "x" * 59 + "…"),
