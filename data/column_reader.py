@@ -41,7 +41,7 @@ _AS_TEXT = {
     "sqlite": {"key": "json_quote(key)"},
     "postgresql": {
         "lead_id": "lead_id::text",
-        "occurred_at": "to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')",
+        "occurred_at": "(extract(epoch FROM occurred_at) * 1000000)::bigint::text",
         "key": "to_json(key)::text",
         "detail": "detail::text",
     },
@@ -275,7 +275,9 @@ def _order(row: Integers, at: Integers, keys: pa.ChunkedArray, what: Codes) -> I
 
 
 def _event_part(block: Block) -> list[pa.Array]:
-    kinds = (pa.int64(), pa.timestamp("us"), _TEXT, _WORDS, _WORDS)
+    # SQLite keeps times as text, PostgreSQL gives microseconds
+    moment = pa.timestamp("us") if b":" in block[1][:20] else pa.int64()
+    kinds = (pa.int64(), moment, _TEXT, _WORDS, _WORDS)
     return [_table(lines, one=kind)[0] for lines, kind in zip(block, kinds, strict=True)]
 
 
