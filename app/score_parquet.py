@@ -98,7 +98,7 @@ def score_parquet(
 
 def _opened(path: Path) -> Any:
     try:
-        return pyarrow.dataset.dataset(path, format="parquet")
+        return pyarrow.dataset.dataset(path, format="parquet", partitioning="hive")
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise ScoreFileError(f"{path} cannot be read as Parquet: {reason}") from None

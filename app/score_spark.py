@@ -68,9 +68,11 @@ def score_spark(
     The rejects are one CSV file on this machine. Raises ScoreFileError.
     """
     output = output or f"{file.rstrip('/').removesuffix('.parquet')}.scored.parquet"
-    rejects = rejects or Path(f"{Path(output).name.removesuffix('.parquet')}.rejects.csv")
+    rejects = rejects or _beside(output)
     if Path(output).exists():
         raise ScoreFileError(f"{output} exists already: remove it, or name another folder with -o.")
+    if not rejects.parent.is_dir():
+        raise ScoreFileError(f"The folder {rejects.parent} does not exist: create it first.")
     with _session(master) as spark:
         leads = spark.read.parquet(file)
         events = spark.read.parquet(engagements) if engagements else _nothing(spark)
@@ -84,6 +86,12 @@ def score_spark(
         result = _scored(job, leads, events, partitions or enough)
         _write(result, output, rejects, counts)
     return summary(job, counts, file, output, str(rejects), "Parquet, with Spark")
+
+
+def _beside(output: str) -> Path:
+    """Where rejects go: beside the output, or here when that is on other machines."""
+    path = Path(output)
+    return Path("." if "://" in output else path.parent) / f"{path.stem}.rejects.csv"
 
 
 def _scored(job: ParquetJob, leads: Any, events: Any, buckets: int) -> Any:
@@ -208,12 +216,14 @@ def _gateway() -> Any:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """What Spark refuses becomes a message."""
+    """What Spark refuses becomes a message; what goes wrong in our own code there is a bug."""
     from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
+    from pyspark.errors import PySparkException, PythonException
 
     try:
         yield
+    except PythonException:
+        raise
     except (PySparkException, Py4JError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         if "NANOS" in reason:

@@ -401,6 +401,15 @@ def test_a_folder_of_files_is_one_table(run: Run) -> None:
     assert run.rows() == expected
 
 
+def test_a_folder_may_be_divided_by_a_column(run: Run) -> None:
+    expected = run.scored({"id": ["1", "2"], "tier": ["gold", "x"]})
+    for tier, name in (("gold", "1"), ("x", "2")):
+        (run.folder / "divided" / f"tier={tier}").mkdir(parents=True)
+        run.table(f"divided/tier={tier}/part.parquet", {"id": [name]})
+    assert run("divided").exit_code == 0
+    assert run.rows() == expected
+
+
 @pytest.mark.parametrize(
     ("leads", "words"),
     [

@@ -151,6 +151,26 @@ def test_the_estate_holds_what_can_go_wrong(files: Path, embedded: tuple[Path, R
     } <= reasons
 
 
+def test_paths_may_be_addresses_and_folders_divided_by_a_column(
+    spark: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for country in ("DE", "FR"):
+        (tmp_path / "leads" / f"country={country}").mkdir(parents=True)
+        table = pa.table({"id": [1 if country == "DE" else None], "employees": [60]})
+        pq.write_table(table, tmp_path / "leads" / f"country={country}" / "part.parquet")
+    where = ["--engine", "spark", "--master", "local[2]", "--now", NOW.isoformat()]
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    register(app)
+    leads = (tmp_path / "leads").as_uri()
+    result = CliRunner().invoke(app, ["score", leads, *where])
+    assert result.exit_code == 3, result.output
+    score(tmp_path / "leads", tmp_path / "embedded")
+    assert rows(tmp_path / "leads.scored.parquet").equals(rows(tmp_path / "embedded"))
+    assert (tmp_path / "leads.scored.rejects.csv").exists()
+
+
 def test_spark_says_what_it_cannot_do(spark: None, files: Path, tmp_path: Path) -> None:
     where = ["--engine", "spark", "--master", "local[2]"]
     missing = score(files / "nowhere.parquet", tmp_path / "out", *where)
