@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,29 @@ def by_turns(
                 if turn:
                     found[name].append(took)
     return found
+
+
+def one_by_one(
+    fresh: Mapping[str, Callable[[], Callable[[Any], object]]], items: Sequence[Any], turns: int
+) -> dict[str, list[float]]:
+    """For each of the second half of the items the middle of its seconds in several turns.
+
+    In every turn each work starts afresh and takes the first half unmeasured: what it remembers of
+    earlier items is what it would remember in use, and the same in every turn.
+    """
+    begin = len(items) // 2
+    taken = {name: np.empty((turns, len(items) - begin)) for name in fresh}
+    with no_collector():
+        for turn in range(turns):
+            for name, make in fresh.items():
+                work, times = make(), taken[name][turn]
+                for item in items[:begin]:
+                    work(item)
+                for position, item in enumerate(items[begin:]):
+                    began = time.perf_counter_ns()
+                    work(item)
+                    times[position] = time.perf_counter_ns() - began
+    return {name: (np.median(times, axis=0) / 1e9).tolist() for name, times in taken.items()}
 
 
 @contextmanager

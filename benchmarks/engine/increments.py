@@ -20,6 +20,10 @@ from scoring.kernel import ColumnScorer
 from scoring.leads import Engagement
 
 AT = NOW - timedelta(minutes=1)
+CALLS = (
+    "One new engagement: the kernel makes some dozens of NumPy calls for each rule, a microsecond"
+    " or two each, whether for one lead or for sixteen thousand."
+)
 WHAT = ("page_visit", {"url": "/pricing"})
 
 
@@ -45,8 +49,8 @@ def increments(great: Estate, sizes: Sizes) -> list[Row]:
         times = [seconds(lambda number=number: add(int(number))) for number in chosen]
     work = f"one new engagement among {great.columns.n:,} leads, to its lead's score in the columns"
     return [
-        at_most(f"{work}, p50", median(times), 1e-3),
-        at_most("the same, p99", percentile(times, 0.99), 1e-3),
+        at_most(f"{work}, p50", median(times), 1e-3, CALLS),
+        at_most("the same, p99", percentile(times, 0.99), 1e-3, CALLS),
     ]
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from benchmarks import plots
 from benchmarks.engine.cold import cold
 from benchmarks.engine.edits import Edits, edits
+from benchmarks.engine.fields import Fields, fields
 from benchmarks.engine.growth import Growth, growth
 from benchmarks.engine.increments import increments
 from benchmarks.engine.rescore import Rescore, rescore
 from benchmarks.engine.single import Single, single
 from benchmarks.engine.sizes import Sizes
-from benchmarks.engine.table import Row, markdown
+from benchmarks.engine.table import Row, markdown, reasons
 from benchmarks.estate import estate
 from benchmarks.measure import load, say
 
@@ -36,16 +37,18 @@ groups and dimensions, a disqualifier, bands.
 - Polars and DuckDB get the document written by hand, with all data in memory in the types they
   like best; Polars' time is that of the faster of its two engines. With our bitmasks Polars need
   not look at the texts of engagements.
-- Ours starts from columns in memory. Binding rules to columns (regular expressions over distinct
-  texts, lists of hits) is done once for each rule set and has its own line.
+- Ours starts from columns in memory, rules bound to them: regular expressions asked of each
+  distinct text, hits of engagements listed. Binding is done once for each rule set and has lines of
+  its own. A full rescore keeps no sum from an earlier one.
 - Memory bandwidth is that of adding two arrays into a third on two threads; the least traffic is
   each matching engagement's time once, a code for each lead and fact, and the scores. The least
   arithmetic is one power of two for each engagement that fades and each of its half-lives.
 - Rule engines that know neither engagements nor limits are given the field rules alone, unknown
   facts filled in, each in its own language, as plain Python values.
 - Works that compete take turns; a time is the middle one of {rounds} after a warm-up, with the
-  garbage collector off. A single lead's time is the middle one of seven; percentiles are over
-  leads.
+  garbage collector off. A single lead's time is the middle one of seven, each after as many other
+  leads, so that what is remembered of earlier values is what it would be in use; percentiles are
+  over leads.
 """
 
 
@@ -57,6 +60,7 @@ class Measured:
     rescore: Rescore
     edits: Edits
     single: Single
+    fields: Fields
     growth: Growth
     cold: list[Row]
     increments: list[Row]
@@ -66,7 +70,7 @@ class Measured:
     def rows(self) -> list[Row]:
         """The whole table."""
         return [*self.rescore.rows, *self.cold, *self.edits.rows, *self.increments,
-                *self.single.rows, *self.growth.rows]  # fmt: skip
+                *self.single.rows, *self.fields.rows, *self.growth.rows]  # fmt: skip
 
 
 def measure(sizes: Sizes, folder: Path) -> Measured:
@@ -78,11 +82,11 @@ def measure(sizes: Sizes, folder: Path) -> Measured:
     whole = rescore(great, sizes)
     full = whole.times["full"]
     drafts = edits(great, sizes, full, whole.polars)
-    one = single(great, sizes)
+    one, rules = single(great, sizes), fields(great, sizes)
     process = cold(great, sizes, folder, whole.polars)
     new = increments(great, sizes)
     more = growth(sizes, full)
-    return Measured(sizes, whole, drafts, one, more, process, new, (before, load()))
+    return Measured(sizes, whole, drafts, one, rules, more, process, new, (before, load()))
 
 
 def section(measured: Measured) -> list[str]:
@@ -98,6 +102,8 @@ def section(measured: Measured) -> list[str]:
         f"With {versions}. Load of the machine before and after: {before:.1f} and {after:.1f}.",
         "",
         *markdown(measured.rows),
+        "",
+        *reasons(measured.rows),
         "",
         *(f"![{text}](images/bench/{name}.svg)\n" for name, text in PICTURES.items()),
     ]
@@ -132,11 +138,12 @@ def draw(measured: Measured, folder: Path) -> None:
     plots.shares(files["edits"], drafts, "time for a draft (dotted: the bar for 95 %)", limits)
     label = "time for one lead (dotted: the bar for 99 %)"
     plots.shares(files["one-lead"], measured.single.spread, label, {"ours": 100e-6})
-    plots.bars(files["field-rules"], _field_rules(measured.single), "time for one lead")
+    plots.bars(files["field-rules"], _field_rules(measured.fields), "time for one lead")
     plots.line(files["growth"], measured.growth.each, "time for one lead", 1.5)
 
 
-def _field_rules(one: Single) -> dict[str, float]:
-    found = {f"{name}, with regular expressions": took for name, took in one.with_patterns.items()}
-    found |= {f"{name}, without": took for name, took in one.without.items()}
-    return found | {"ours, many leads at once, without": one.many["ours"]}
+def _field_rules(rules: Fields) -> dict[str, float]:
+    patterns = rules.with_patterns.items()
+    found = {f"{name}, with regular expressions": took for name, took in patterns}
+    found |= {f"{name}, without": took for name, took in rules.without.items()}
+    return found | {"ours, many leads at once, without": rules.many["ours"]}

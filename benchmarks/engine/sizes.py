@@ -16,7 +16,10 @@ class Sizes:
     edits: int  # drafts looked at, of each sort
     sample: int  # leads that the plain interpreter scores
     single: int  # leads scored one by one
+    fields: int  # leads that rule engines score: some take long
 
 
-FULL = Sizes(1_000_000, 100_000, 10_000, rounds=5, edits=60, sample=20_000, single=5_000)
-QUICK = Sizes(20_000, 10_000, 5_000, rounds=3, edits=8, sample=1_000, single=500)
+FULL = Sizes(
+    1_000_000, 100_000, 10_000, rounds=5, edits=60, sample=20_000, single=10_000, fields=2_000
+)
+QUICK = Sizes(20_000, 10_000, 5_000, rounds=3, edits=8, sample=1_000, single=500, fields=200)

@@ -19,19 +19,23 @@ class Row:
     ratio: str
     bar: str
     met: bool | None
+    why: str = ""  # what stands in the way, said where the bar is missed
 
 
-def times_faster(work: str, ours: float, against: str, theirs: float, bar: float) -> Row:
-    """We are to be at least `bar` times as fast; seconds."""
+def times_faster(
+    work: str, ours: float, against: str, theirs: float, bar: float | None, why: str = ""
+) -> Row:
+    """We are to be at least `bar` times as fast, None = no matter; seconds."""
     ratio = theirs / ours
     shown = f"{ratio:,.0f}x" if ratio >= 20 else f"{ratio:.1f}x"
-    met = ratio >= bar
-    return Row(work, spoken(ours), against, spoken(theirs), shown, f"at least {bar:g}x", met)
+    need, met = ("–", None) if bar is None else (f"at least {bar:g}x", ratio >= bar)
+    return Row(work, spoken(ours), against, spoken(theirs), shown, need, met, why)
 
 
-def at_most(work: str, ours: float, limit: float) -> Row:
+def at_most(work: str, ours: float, limit: float, why: str = "") -> Row:
     """We are to take no longer than `limit`; seconds."""
-    return Row(work, spoken(ours), "–", "–", "–", f"at most {spoken(limit)}", ours <= limit)
+    need, met = f"at most {spoken(limit)}", ours <= limit
+    return Row(work, spoken(ours), "–", "–", "–", need, met, why)
 
 
 def markdown(rows: Iterable[Row]) -> list[str]:
@@ -46,3 +50,9 @@ def markdown(rows: Iterable[Row]) -> list[str]:
         for r in rows
     ]
     return lines
+
+
+def reasons(rows: Iterable[Row]) -> list[str]:
+    """Lines about what stands in the way of the bars that are missed."""
+    missed = dict.fromkeys(row.why for row in rows if row.met is False and row.why)
+    return ["Where a bar is missed:", "", *(f"- {why}" for why in missed)] if missed else []
