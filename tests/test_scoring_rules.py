@@ -346,6 +346,9 @@ def test_too_many_rules_are_refused() -> None:
     groups = [{"id": "g", "rules": rules}]
     found = problems({"name": "Many", "dimensions": {"fit": {"groups": groups}}}, vip="flag")
     assert "10,000 entries; at most 2,000" in str(found[0])
+    parts = [{"id": f"g{n}", "rules": rules[n * 1_001 : (n + 1) * 1_001]} for n in range(2)]
+    (problem,) = problems({"name": "Many", "dimensions": {"fit": {"groups": parts}}}, vip="flag")
+    assert problem.message == "2,002 rules; at most 2,000 are read."
 
 
 @pytest.mark.parametrize(
