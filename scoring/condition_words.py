@@ -107,15 +107,17 @@ def _engagement_words(test: EngagementTest) -> str:
     within = "" if test.within_days is None else f" within {days_text(test.within_days)}"
     if test.first:
         return f"{what} for the first time{within or ' ever'}"
+    if test.most == 0:
+        return f"never {what}{within}"
     return f"{what} {times_text(test.least, test.most)}{within}"
 
 
 def times_text(least: int, most: int | None) -> str:
-    """ "at least once", "exactly 3 times", "2 to 5 times", "never"."""
+    """ "at least once", "exactly 3 times", "2 to 5 times"; `most` is above 0."""
     if most is None:
         return f"at least {_times(least)}" if least else "any number of times"
     if least == most:
-        return f"exactly {_times(least)}" if least else "never"
+        return f"exactly {_times(least)}"
     return f"{least:,} to {_times(most)}" if least else f"at most {_times(most)}"
 
 

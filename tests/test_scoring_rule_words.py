@@ -92,7 +92,7 @@ def test_a_rule_is_one_sentence(rule: dict[str, Any], words: str) -> None:
          "“plan” is “x” or (“plan” is “y” and “vip”: yes)"),
         ({"engagement": {"kind": "email_open"}}, "opened an e-mail at least once"),
         ({"engagement": {"kind": "email_open", "count": {"exactly": 0}, "within_days": 7}},
-         "opened an e-mail never within 7 days"),
+         "never opened an e-mail within 7 days"),
         ({"engagement": {"kind": "email_open", "count": {"exactly": 2}}},
          "opened an e-mail exactly 2 times"),
         ({"engagement": {"kind": "email_open", "count": {"between": [2, 5]}}},
