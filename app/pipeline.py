@@ -50,6 +50,7 @@ CHECK_EVERY_SECONDS = 600.0
 _MISSING = "Something is missing: see the exceptions"
 WRITE_EVERY_SECONDS = 5.0
 RESCORE_EVERY_SECONDS = 30.0
+THRESHOLDS, THRESHOLDS_EVERY_SECONDS = "thresholds", 3_600.0
 #: Streams of records of people, which a first read leaves for last (docs/decisions.md, 2).
 PEOPLE = frozenset({"contacts", "leads"})
 _FIRST_RETRY = timedelta(minutes=1)
@@ -132,6 +133,14 @@ class Pipeline:
                 )
             )
         jobs.append(Job("rescore", "Rescore what is due", RESCORE_EVERY_SECONDS, self.rescore))
+        jobs.append(
+            Job(
+                THRESHOLDS,
+                "Move the thresholds of bands with a capacity",
+                THRESHOLDS_EVERY_SECONDS,
+                self.move_thresholds,
+            )
+        )
         return jobs
 
     def streams(self, crm: Crm) -> Sequence[Stream]:
@@ -255,21 +264,39 @@ class Pipeline:
             now = self.clock()
             return decide(recall, policy, now, cause, seen_at=seen_at, live_since=live_since)
 
-        return self.store.commit_page(incoming, now=seen_at, decide=decision, cursor=move)
+        return self.store.commit_page(
+            incoming,
+            now=seen_at,
+            decide=decision,
+            cursor=move,
+            rule_set=policy.scorer.rule_set,
+            write_points=policy.write_points,
+        )
 
     # -- keep current --------------------------------------------------------------------------
 
     def rescore(self, now: datetime) -> JobOutcome:
-        """Score again what time moves, what is on older rules, and what was never scored."""
-        hash_now = self.policy().scorer.rule_set.hash
+        """Score again what time has changed, what is on older rules, and who may come in now."""
+        policy = self.policy()
+        rules, store = policy.scorer.rule_set, self.store
+        outdated = store.leads_on_other_rules(rules.hash, RESCORE_BATCH)
         for cause, leads in (
-            ("time", self.store.due_leads(now, RESCORE_BATCH)),
-            ("rules", self.store.leads_on_other_rules(hash_now, RESCORE_BATCH)),
+            ("time", store.due_leads(now, RESCORE_BATCH)),
+            ("rules", outdated),
+            ("room", store.waiting_leads(rules, policy.write_points, now, RESCORE_BATCH)),
         ):
             if leads:
                 self._commit(Incoming(also_leads=leads), cause)
+                if cause == "rules" and len(leads) < RESCORE_BATCH:
+                    store.make_due(THRESHOLDS, now)
                 return JobOutcome(f"{len(leads)} leads", len(leads), again=True)
         return JobOutcome()
+
+    def move_thresholds(self, now: datetime) -> JobOutcome:
+        """Set the thresholds of bands with a capacity by who came in the last weeks."""
+        policy = self.policy()
+        moved = self.store.move_thresholds(policy.scorer.rule_set, policy.write_points, now)
+        return JobOutcome(f"{moved} thresholds moved" if moved else "", moved)
 
     # -- write ---------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from data.plain import contributions_to_json
+from data.plain import contributions_to_json, situation_from_json
 from data.score_log import LogEntry, log_entries, rule_document
 from data.store import Store
 from scoring.engine import ENGINE_VERSION, Scorer, compile_rule_set, inputs_from_json
@@ -105,7 +105,9 @@ def _difference(entry: LogEntry, scorer: Scorer) -> Difference | None:
         facts, engagements = inputs_from_json(entry.inputs)
     except ValueError as error:
         return Difference(*at, str(error))
-    score = scorer.score(facts, engagements, entry.scored_at, entry.previous_band or None)
+    situation = situation_from_json(entry.situation) if entry.situation else None
+    before = entry.previous_band or None
+    score = scorer.score(facts, engagements, entry.scored_at, before, situation=situation)
     for name in COMPARED:
         logged, computed = getattr(entry, name), getattr(score, name)
         if name == "contributions":

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, select, update
 
+from data.admission import save_entries
 from data.exceptions import close_scored, raise_exceptions
 from data.inputs import save_inputs
 from data.plain import (
@@ -17,6 +18,7 @@ from data.plain import (
     facts_to_json,
     fields_to_json,
     searchable,
+    situation_to_json,
 )
 from data.recall import (
     ACCOUNT,
@@ -102,6 +104,7 @@ def save_decision(
     _save_outcomes(connection, decision.leads, page.outcomes, now)
     _save_identities(connection, decision.leads)
     _save_log(connection, decision.leads)
+    save_entries(connection, decision.leads)
     _save_outbox(connection, decision.leads, now)
     _save_enrichments(connection, decision)
     close_scored(connection, [w.state.id for w in decision.leads if w.score is not None], now)
@@ -135,7 +138,10 @@ def _lead_row(write: LeadWrite) -> dict[str, Any]:
         "merged_into_id": None,
         "deleted": write.deleted,
         "facts": facts_to_json(write.facts),
-        "next_look_at": write.next_look_at,
+        "due_at": write.due_at,
+        "next_band": write.next_band[0] if write.next_band else "",
+        "next_band_at": write.next_band[1] if write.next_band else None,
+        "waits_for": f" {' '.join(write.waits_for)} " if write.waits_for else "",
         "decision_at": write.decision.at if write.decision else None,
         "decision_value": write.decision.value if write.decision else None,
         "decision_band": write.decision.band if write.decision else None,
@@ -206,7 +212,7 @@ def _fold_merged(connection: Connection, writes: Sequence[LeadWrite]) -> None:
         connection.execute(
             update(LEAD)
             .where((LEAD.c.id.in_(folded)) | (LEAD.c.merged_into_id.in_(folded)))
-            .values(merged_into_id=kept, next_look_at=None)
+            .values(merged_into_id=kept, due_at=None, waits_for="")
         )
 
 
@@ -341,6 +347,7 @@ def _save_log(connection: Connection, writes: Sequence[LeadWrite]) -> None:
             "high": write.score.high,
             "band": write.score.band,
             "previous_band": write.state.last.band if write.state.last else "",
+            "situation": situation_to_json(write.situation) if write.situation else None,
             "scoring_mode": write.score.scoring_mode,
             "cause": write.cause,
             "rule_set_hash": write.score.rule_set_hash,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from data.states import Incoming
+from scoring.bands import UNMOVED, BandState, Situation
 from scoring.cleaning import fold
 from scoring.leads import (
     Account,
@@ -156,6 +157,29 @@ def contributions_to_json(contributions: tuple[Contribution, ...]) -> list[Any]:
 def contributions_from_json(rows: list[Any]) -> tuple[Contribution, ...]:
     """The inverse of `contributions_to_json`."""
     return tuple(Contribution(*row) for row in rows)
+
+
+def situation_to_json(situation: Situation) -> dict[str, Any] | None:
+    """What decided a band besides the score; None when it was the score alone."""
+    found: dict[str, Any] = {}
+    if situation.state is not None:
+        since = situation.state.entered_at.astimezone(UTC).isoformat()
+        found["state"] = [situation.state.band, since]
+    if situation.moved:
+        found["moved"] = dict(situation.moved)
+    if situation.full:
+        found["full"] = list(situation.full)
+    return found or None
+
+
+def situation_from_json(found: Mapping[str, Any]) -> Situation:
+    """The inverse of `situation_to_json`."""
+    band, since = found.get("state", (None, None))
+    return Situation(
+        BandState(band, datetime.fromisoformat(since)) if band else None,
+        found.get("moved", UNMOVED),
+        tuple(found.get("full", ())),
+    )
 
 
 def record_from_row(row: Any) -> CrmRecord:

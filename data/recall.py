@@ -15,7 +15,7 @@ from data.plain import (
     record_from_row,
 )
 from data.rows import chunks, select_in
-from data.states import Incoming, LastScore, LeadState, Recall, Written
+from data.states import Admission, Incoming, LastScore, LeadState, Recall, Written
 from data.tables import (
     AccountRow,
     CrmRecordRow,
@@ -125,6 +125,7 @@ def recall(
     accounts: Mapping[str, Account],
     engagements: Mapping[str, Engagement],
     outcomes: Mapping[str, Outcome],
+    admission: Admission,
 ) -> Recall:
     """Every lead that the page's news can concern, with all that its score is made of."""
     waiting_for = {str(key) for r in records for key in (r.key, *_links(r))}
@@ -152,6 +153,7 @@ def recall(
         engagements=tuple(engagements.values()),
         outcomes=tuple(outcomes.values()),
         new_lead_id=numbers.__next__,
+        admission=admission,
     )
 
 

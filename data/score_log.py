@@ -33,6 +33,7 @@ class LogEntry:
     scoring_mode: str
     contributions: list[Any]  # rows as `data.plain.contributions_to_json` gives them
     previous_band: str
+    situation: dict[str, Any] | None  # see `data.plain.situation_from_json`
     rule_set_hash: str
     engine_version: str
     inputs: str

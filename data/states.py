@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from scoring.bands import Situation
+from scoring.capacity import Entry
 from scoring.leads import Account, CrmRecord, Engagement, Outcome, RecordKey
 from scoring.problems import Problem
 from scoring.scores import Fact, Score
@@ -98,6 +100,15 @@ class LeadState:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """What decides who comes into bands with a capacity."""
+
+    entries: tuple[Entry, ...] = ()  # of the last 7 days
+    moved: Mapping[str, int] = field(default_factory=dict)  # thresholds that have moved, by queue
+    closed: tuple[str, ...] = ()  # bands that let nobody in while scores are not comparable
+
+
+@dataclass(frozen=True, slots=True)
 class Recall:
     """Everything stored that a page touches, together with what is new in it."""
 
@@ -109,6 +120,7 @@ class Recall:
     engagements: tuple[Engagement, ...]
     outcomes: tuple[Outcome, ...]
     new_lead_id: Callable[[], int]
+    admission: Admission = field(default_factory=Admission)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +173,11 @@ class LeadWrite:
     inputs: str = ""
     outbox: Sequence[OutboxWrite] = ()
     merged_from: Sequence[int] = ()
-    next_look_at: datetime | None = None
+    situation: Situation | None = None  # what decided the band besides the score
+    waits_for: Sequence[str] = ()
+    entry: Entry | None = None  # into a band with a capacity
+    due_at: datetime | None = None
+    next_band: tuple[str, datetime] | None = None
     decision: DecisionPoint | None = None
     deleted: bool = False
 

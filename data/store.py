@@ -7,9 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, func, or_, select, text, update
+from sqlalchemy import Engine, func, select, text, update
 
 from data import outbox, schedule
+from data.admission import (
+    limited_bands,
+    move_thresholds,
+    on_other_rules,
+    read_admission,
+    waiting_leads,
+)
 from data.database import open_engine, reading, writing
 from data.exceptions import (
     close_corrected,
@@ -37,6 +44,7 @@ from data.recall import (
 from data.rows import upsert
 from data.schedule import JobPlan, JobState
 from data.states import (
+    Admission,
     CursorMove,
     CursorMoved,
     Decision,
@@ -55,8 +63,11 @@ from data.states import (
 )
 from data.tables import ConnectionRow, CursorRow, RuleSetRow, table
 from scoring.problems import Problem
+from scoring.rule_set import RuleSet
+from scoring.rules import parse_rule_set
 
 __all__ = [
+    "Admission",
     "CursorMove",
     "CursorMoved",
     "Decision",
@@ -77,6 +88,8 @@ __all__ = [
     "Written",
 ]
 
+#: So many of those who wait for room come with a page at most.
+WAITING_LIMIT = 200
 CONNECTION, CURSOR, RULES = table(ConnectionRow), table(CursorRow), table(RuleSetRow)
 
 
@@ -122,6 +135,8 @@ class Store:
         now: datetime,
         decide: Callable[[Recall], Decision],
         cursor: CursorMove | None = None,
+        rule_set: RuleSet | None = None,
+        write_points: int = 0,
     ) -> PageReport:
         """Save one page with everything it causes and its cursor, or nothing of it.
 
@@ -132,6 +147,10 @@ class Store:
 
         A problem of a record that has not changed is an echo: it was raised when it changed. One
         that a record no longer has is closed. An older version of what is stored changes nothing.
+
+        With a `rule_set` that has bands with a capacity, the best of those who wait for one with
+        room come with the page: who comes in is decided among all of them. `write_points`: by how
+        much (milli-points) a stored score may be out.
         """
         incoming = cleaned_page(incoming)
         with writing(self.engine, alone=True) as connection:
@@ -145,7 +164,16 @@ class Store:
             save_accounts(connection, companies.values())
             decision = Decision()
             if records or accounts or engagements or outcomes or incoming.also_leads:
-                recalled = recall(connection, incoming, records, accounts, engagements, outcomes)
+                admission = Admission()
+                if rule_set is not None and limited_bands(rule_set):
+                    admission = read_admission(connection, rule_set, now)
+                    waiting = waiting_leads(
+                        connection, rule_set, admission, now, write_points, WAITING_LIMIT
+                    )
+                    incoming = replace(incoming, also_leads=[*incoming.also_leads, *waiting])
+                recalled = recall(
+                    connection, incoming, records, accounts, engagements, outcomes, admission
+                )
                 decision = decide(recalled)
                 save_decision(connection, decision, recalled, set(engagements), now)
             read = {record.key for record in incoming.records} - old_records
@@ -178,27 +206,39 @@ class Store:
         return next(iter(found.values()), None)
 
     def due_leads(self, now: datetime, limit: int) -> list[int]:
-        """Leads whose score moves by time alone and should be looked at again."""
-        return self._lead_ids(LEAD.c.next_look_at <= now, LEAD.c.next_look_at, limit)
+        """Leads that time has changed, the longest due first, of these the best."""
+        order = LEAD.c.due_at, LEAD.c.score_value.desc()
+        return self._lead_ids((LEAD.c.due_at <= now,), order, limit)
+
+    def waiting_leads(
+        self, rule_set: RuleSet, write_points: int, now: datetime, limit: int
+    ) -> list[int]:
+        """The best of those who wait for a band that has room."""
+        if not limited_bands(rule_set):
+            return []
+        with reading(self.engine) as connection:
+            admission = read_admission(connection, rule_set, now)
+            return waiting_leads(connection, rule_set, admission, now, write_points, limit)
+
+    def move_thresholds(self, rule_set: RuleSet, write_points: int, now: datetime) -> int:
+        """Set the thresholds of bands with a capacity anew; returns how many have moved."""
+        with writing(self.engine, alone=True) as connection:
+            return move_thresholds(connection, rule_set, write_points, now)
 
     def leads_on_other_rules(self, rule_set_hash: str, limit: int) -> list[int]:
         """Leads whose score is of another rule set, the highest scores first."""
-        return self._lead_ids(
-            or_(LEAD.c.rule_set_hash < rule_set_hash, LEAD.c.rule_set_hash > rule_set_hash)
-            & LEAD.c.scored_at.is_not(None),
-            LEAD.c.score_value.desc(),
-            limit,
-        )
+        order = (LEAD.c.score_value.desc(),)
+        return self._lead_ids(on_other_rules(rule_set_hash), order, limit)
 
     def unscored_leads(self, limit: int) -> list[int]:
         """Leads that have no score and no reason not to have one."""
-        return self._lead_ids(LEAD.c.scored_at.is_(None), LEAD.c.created_at.desc(), limit)
+        return self._lead_ids((LEAD.c.scored_at.is_(None),), (LEAD.c.created_at.desc(),), limit)
 
-    def _lead_ids(self, condition: Any, order: Any, limit: int) -> list[int]:
+    def _lead_ids(self, conditions: Sequence[Any], order: Sequence[Any], limit: int) -> list[int]:
         live = (LEAD.c.merged_into_id.is_(None), LEAD.c.deleted.is_(False))
         with reading(self.engine) as connection:
             rows = connection.execute(
-                select(LEAD.c.id).where(condition, *live).order_by(order).limit(limit)
+                select(LEAD.c.id).where(*conditions, *live).order_by(*order).limit(limit)
             )
             return [row.id for row in rows]
 
@@ -280,7 +320,14 @@ class Store:
     def activate_rule_set(
         self, document: str, rule_set_hash: str, name: str, note: str, now: datetime
     ) -> int:
-        """Put a rule set in force and retire the one before; returns its version number."""
+        """Put a rule set in force and retire the one before; returns its version number.
+
+        Raises ValueError, and changes nothing, for a document that is broken or not of this hash.
+        """
+        rules, problems = parse_rule_set(document)
+        if rules is None or rules.hash != rule_set_hash:
+            reason = str(problems[0]) if problems else "the document is not of this hash"
+            raise ValueError(f"These rules cannot be put in force: {reason}")
         with writing(self.engine) as connection:
             known = connection.execute(select(RULES).where(RULES.c.hash == rule_set_hash)).first()
             connection.execute(

@@ -72,6 +72,7 @@ def _text() -> Any:
 #: Leads that belong on the list: scored, not suppressed, not merged away, not deleted.
 LISTED = text("band IS NOT NULL AND merged_into_id IS NULL AND NOT deleted")
 MERGED = text("merged_into_id IS NOT NULL")
+WAITING = text("waits_for <> ''")
 LISTED_BY = {
     "score": ("score_value", "id"),
     "band": ("band", "score_value", "id"),
@@ -97,6 +98,7 @@ class Lead(SQLModel, table=True):
         # only the few that are: else SQLite takes it for finding all leads that are not
         Index("ix_lead_merged", "merged_into_id", sqlite_where=MERGED, postgresql_where=MERGED),
         Index("ix_lead_rules", "rule_set_hash", "id"),
+        Index("ix_lead_waiting", "score_value", sqlite_where=WAITING, postgresql_where=WAITING),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -142,7 +144,13 @@ class Lead(SQLModel, table=True):
     inputs_hash: str = ""
     suppressed: str = _text()
     disqualified: str = _text()
-    next_look_at: datetime | None = _at(optional=True, index=True)
+    #: when the score is looked at again if nothing happens; empty: time alone never changes it
+    due_at: datetime | None = _at(optional=True, index=True)
+    #: the band it comes to if nothing happens ("" = no longer scored), and when
+    next_band: str = ""
+    next_band_at: datetime | None = _at(optional=True)
+    #: better bands that the score is enough for but that have no room, best first, between spaces
+    waits_for: str = ""
 
     decision_at: datetime | None = _at(optional=True)
     decision_value: int | None = None
@@ -266,6 +274,10 @@ class ScoreLog(SQLModel, table=True):
     high: int
     band: str
     previous_band: str = ""
+    #: what decided the band besides the score (`data.plain.situation_to_json`)
+    situation: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JsonType, nullable=True)
+    )
     scoring_mode: str
     cause: str
     rule_set_hash: str
@@ -273,6 +285,28 @@ class ScoreLog(SQLModel, table=True):
     model_version: str = ""
     inputs: str = Field(sa_column=Column(Text(), nullable=False))
     contributions: list[Any] = _json()
+
+
+class BandEntry(SQLModel, table=True):
+    """A lead came into a band with a capacity; those of the last days say what room is left."""
+
+    __tablename__ = "band_entry"
+
+    id: int | None = Field(default=None, primary_key=True)
+    band: str
+    owner: str = _text()
+    lead_id: int = Field(foreign_key="lead.id", index=True)
+    entered_at: datetime = _at(index=True)
+
+
+class BandThreshold(SQLModel, table=True):
+    """Where a band with a capacity is entered now (`scoring.capacity.moved_thresholds`)."""
+
+    __tablename__ = "band_threshold"
+
+    queue: str = Field(primary_key=True)  # of `scoring.capacity.queue_of`
+    threshold: int  # milli-points
+    moved_at: datetime = _at()
 
 
 class Outbox(SQLModel, table=True):

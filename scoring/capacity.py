@@ -130,12 +130,14 @@ def moved_thresholds(
     peaks: Mapping[str, Sequence[int]],
     period: timedelta,
     previous: Mapping[str, int] = UNMOVED,
+    held: Collection[str] = (),
 ) -> dict[str, int]:
     """Where each queue of a band with a capacity is entered now, in milli-points; from `from` up.
 
     `peaks`: for each queue, the highest score within the `period` of every lead that entered the
     band or was outside it then. `period`: how long we have been watching, at most `LOOK_BACK`; less
-    than a week counts as one. `previous`: what this function gave last.
+    than a week counts as one. `previous`: what this function gave last. `held`: queues whose
+    threshold does not come down yet, because it has moved lately.
 
     The threshold rises as soon as more than the capacity would have come in, and falls only when
     less than `SLACK_PERCENT` of it would have: in between it stays, so that it never goes to and
@@ -156,7 +158,8 @@ def moved_thresholds(
                 known = sorted(scores, reverse=True)
                 low = _letting_in(known, wanted, band.threshold)
                 high = _letting_in(known, wanted * SLACK_PERCENT // 100, band.threshold)
-                found[queue] = min(max(previous.get(queue, low), low), high)
+                before = previous.get(queue, low)
+                found[queue] = max(before, low) if queue in held else min(max(before, low), high)
         better.append(band)
     return found
 

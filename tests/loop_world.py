@@ -25,10 +25,10 @@ from conftest import FakeClock
 from sqlalchemy import Table, func, select
 
 from app import jobs
-from app.decide import shown_points
 from app.pipeline import Pipeline
 from app.settings import Settings
 from app.work import Job, JobOutcome
+from app.write_back import shown_points
 from connectors.base import Crm
 from connectors.hubspot import HubSpotCrm
 from connectors.salesforce import SalesforceCrm

@@ -32,7 +32,7 @@ from loop_world import (
 )
 from processes import Started, eventually, started
 
-from app.decide import shown_points
+from app.write_back import shown_points
 from connectors.sandbox.server import Sandbox, start_sandbox
 from scoring.engine import compile_rule_set
 from scoring.inputs import inputs_from_json

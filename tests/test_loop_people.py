@@ -11,7 +11,7 @@ import pytest
 from conftest import FakeClock
 from loop_world import LEAD, LOG, OUTBOX, RECORD, Loop, held_scores, ready, running
 
-from app.decide import shown_points
+from app.write_back import shown_points
 from connectors.sandbox.behaviour import Act
 from connectors.sandbox.salesforce_world import SalesforceWorld
 from connectors.sandbox.unit import Unit

@@ -21,6 +21,7 @@ from scoring.capacity import (
     moved_thresholds,
     place,
     rooms,
+    thresholds_for,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -421,3 +422,54 @@ def test_in_a_steady_stream_the_capacity_is_used_and_the_threshold_settles() -> 
     assert busiest(entered) == 15
     assert len(later) >= 0.9 * 15 * 8
     assert world.moved["hot"] > 65_000
+
+
+def test_a_threshold_that_is_held_rises_but_does_not_come_down() -> None:
+    bands = (replace(HOT, capacity=2), WARM, LOW)
+    many, few = [90_000, 85_000, 80_000], [90_000]
+    for peaks, found in ((many, 80_001), (few, 75_000)):
+        before = {"hot": 75_000}
+        assert moved_thresholds(bands, {"hot": peaks}, WEEK, before, ["hot"]) == {"hot": found}
+    assert moved_thresholds(bands, {"hot": few}, WEEK, {"hot": 75_000}) == {"hot": 65_000}
+
+
+# -- each owner's own ----------------------------------------------------------------------------
+
+owners = st.sampled_from(["", "Ann", "Bob"])
+
+
+@given(everyone, some_entries, st.lists(owners, min_size=12, max_size=12), st.integers(1, 3))
+def test_what_each_owner_has_of_their_own_is_decided_for_each_alone(
+    leads: list[Standing], entries: list[Entry], whose: list[str], capacity: int
+) -> None:
+    bands = (
+        replace(HOT, capacity=capacity, per_owner=True),
+        replace(WARM, capacity=2, per_owner=True),
+        LOW,
+    )
+    owned = [replace(lead, owner=whose[n]) for n, lead in enumerate(leads)]
+    came = [replace(entry, owner=whose[-1 - n]) for n, entry in enumerate(entries)]
+    together, _ = place(bands, owned, came, NOW)
+    alone = (replace(bands[0], per_owner=False), replace(bands[1], per_owner=False), LOW)
+    for owner in {*whose}:
+        own = [lead for lead in owned if lead.owner == owner]
+        theirs = [entry for entry in came if entry.owner == owner]
+        placed, _ = place(alone, own, theirs, NOW)
+        assert placed == {lead.lead: together[lead.lead] for lead in own}
+
+
+def test_each_owners_threshold_follows_their_own_leads() -> None:
+    bands = (replace(HOT, capacity=1, per_owner=True), replace(WARM, capacity=9), LOW)
+    peaks = {
+        "hot:Ann": [99_000, 98_000],
+        "hot:": [70_000],
+        "warm": [97_000, 96_000, 60_000],
+    }
+    found = moved_thresholds(bands, peaks, WEEK)
+    assert found == {"hot:Ann": 98_001, "hot:": 65_000, "warm": 40_000}
+    assert thresholds_for(bands, found, "Ann") == {"hot": 98_001, "warm": 40_000}
+    assert thresholds_for(bands, found, "Bob") == {"warm": 40_000}
+
+
+def test_a_threshold_from_older_rules_never_opens_a_band_below_its_start() -> None:
+    assert thresholds_for(BANDS, {"hot": 10_000}, "") == {"hot": 65_000}
