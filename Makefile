@@ -28,6 +28,7 @@ check: install  ## Format, lint, strict types and the architecture
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
 
 bench: install  ## Measure speed beside other engines; writes docs/performance.md
+	@if command -v java >/dev/null; then $(PYTHON) app/install.py --spark; fi
 	@$(BIN)/python -m benchmarks.packages
 	@$(BIN)/python -m benchmarks.run
 

@@ -6,6 +6,7 @@ alone, at small sizes, and prints its table instead: a look whether all of it wo
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -31,10 +32,19 @@ def main(arguments: Sequence[str]) -> None:
             print("\n".join(markdown(measure(QUICK, Path(folder)).rows)))
             return
         engine = measure(FULL, Path(folder))
-        results = product(Path(folder))
+        results = product(Path(folder)) + _on_many_machines(Path(folder))
     draw(engine, PICTURES)
     REPORT.write_text(report(engine, results, datetime.now(UTC)), "utf-8")
     say(f"Written to {REPORT.name}.")
+
+
+def _on_many_machines(folder: Path) -> list[Result]:
+    if shutil.which("java") is None:
+        say("No Java here: Spark is left out.")
+        return []
+    from benchmarks import spark  # PySpark is there only where Java is
+
+    return spark.measure(folder)
 
 
 def report(engine: Measured, results: Sequence[Result], at: datetime) -> str:
