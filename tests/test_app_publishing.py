@@ -98,6 +98,15 @@ def test_broken_rules_leave_those_in_force_alone(
     assert rows(store, RuleSetRow) == before
 
 
+@pytest.mark.parametrize("rule_set_hash", ["of another document", default_rule_set().hash])
+def test_the_store_itself_activates_no_broken_document(store: Store, rule_set_hash: str) -> None:
+    before = rows(store, RuleSetRow)
+    for document in ("name: x", "", OURS.replace("at_least", "atleast"), OURS):
+        with pytest.raises(ValueError, match="cannot be put in force"):
+            store.activate_rule_set(document, rule_set_hash, "x", "", NOW)
+    assert rows(store, RuleSetRow) == before
+
+
 def test_rules_that_the_evaluators_read_differently_are_refused(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
