@@ -17,6 +17,7 @@ from scoring.truths import Shared, truths_of
 
 TOP = 100 * MILLI
 NONE = -1
+_BOTTOM, _TOP = np.int32(0), np.int32(TOP)
 
 Points = NDArray[np.int32]
 Positions = NDArray[np.int16]
@@ -60,6 +61,7 @@ class Verdict:
     caps: Points | None  # at most so many points: rows for the value, low and high; None = no caps
     disqualified: Positions  # as in `Scores`, but also for suppressed leads
     suppressed: Positions
+    out: NDArray[np.int64]  # who is suppressed, by position
 
 
 def verdict_conditions(rule_set: RuleSet) -> list[Condition]:
@@ -80,7 +82,7 @@ class Judge:
 
     def verdict(self, block: Block) -> Verdict:
         """Who is not scored, and who never above what."""
-        if not (self._lasts and block.whole):
+        if not (self._lasts and block.keeps):
             return self._verdict(block)
         found: Verdict | None = block.part.kept.get(self)
         if found is None:
@@ -93,7 +95,7 @@ class Judge:
             suppressed[truths(block) == TRUE] = position
         which = np.full(len(block), NONE, np.int16)
         if not self._disqualifiers:
-            return Verdict(None, which, suppressed)
+            return Verdict(None, which, suppressed, np.flatnonzero(suppressed != NONE))
         caps = np.full((3, len(block)), TOP, np.int32)
         lowest = np.full(len(block), TOP + 1, np.int32)
         for position, (cap, truths, possible) in enumerate(self._disqualifiers):
@@ -102,37 +104,70 @@ class Judge:
             for row, where in enumerate((holds, may_hold != FALSE, may_hold == TRUE)):
                 np.minimum(caps[row], cap, out=caps[row], where=where)
             np.minimum(lowest, cap, out=lowest, where=holds)
-        return Verdict(caps, which, suppressed)
+        return Verdict(caps, which, suppressed, np.flatnonzero(suppressed != NONE))
 
 
 class BandTable:
     """The bands of many scores, by asking the one function that decides about each interval."""
 
     def __init__(self, bands: tuple[Band, ...]) -> None:
-        names = [band.key for band in bands]
-        self._entered = sorted({band.threshold for band in bands})
-        self._all = sorted({*self._entered, *(b.leave_at for b in bands if b.leave_at)})
-        self._plain = self._table(bands, self._entered, [None])[0]
-        self._held = self._table(bands, self._all, [*names, None])  # NONE = -1: the last row
-
-    @staticmethod
-    def _table(
-        bands: tuple[Band, ...], cuts: list[int], befores: list[str | None]
-    ) -> NDArray[np.int8]:
-        names = [band.key for band in bands]
-        inside = [cuts[0] - 1, *cuts]
-        return np.array(
-            [[names.index(band_after(bands, b, v)) for v in inside] for b in befores], np.int8
-        )
+        keys = [band.key for band in bands]
+        entered = sorted({band.threshold for band in bands})
+        plain = _bands_within(bands, entered, None)
+        self._best = plain[-1]
+        #: below which points the band is another one, and by how many places
+        self._steps = [
+            (cut, below - above)
+            for cut, below, above in zip(entered, plain, plain[1:], strict=False)
+            if below != above
+        ]
+        self._cuts = sorted({*entered, *(b.leave_at for b in bands if b.leave_at)})
+        held = [_bands_within(bands, self._cuts, before) for before in [*keys, None]]
+        self._held = np.array(held, np.int8)  # NONE = -1 finds the last row
 
     def of(self, rows: Points, previous: BandPositions | None = None) -> BandPositions:
         """Positions of the bands of points in any shape; `previous` goes along the last axis."""
-        cells = np.zeros(rows.shape, np.int8)
-        cuts = self._entered if previous is None else self._all
-        for cut in cuts:
-            cells += rows >= cut
         if previous is None:
-            plain: BandPositions = self._plain.take(cells)
-            return plain
-        found: BandPositions = self._held[previous, cells]
+            found: BandPositions = np.full(rows.shape, self._best, np.int8)
+            for cut, step in self._steps:
+                below = rows < cut
+                found += below if step == 1 else below * np.int8(step)
+            return found
+        cells = np.zeros(rows.shape, np.int8)
+        for cut in self._cuts:
+            cells += rows >= cut
+        found = self._held[previous, cells]
         return found
+
+
+def _bands_within(bands: tuple[Band, ...], cuts: list[int], before: str | None) -> list[int]:
+    """The position of the band below all cuts, and from each cut on."""
+    keys = [band.key for band in bands]
+    return [keys.index(band_after(bands, before, value)) for value in (cuts[0] - 1, *cuts)]
+
+
+def answer(
+    found: Scores,
+    part: slice,
+    total: Points,
+    assumed: NDArray[np.int32],
+    verdict: Verdict,
+    bands: BandTable,
+    held: BandPositions | None,
+) -> None:
+    """From the leads' points, lows and highs (in `total`, which is used up) to what they score."""
+    total.clip(_BOTTOM, _TOP, out=total)
+    if verdict.caps is not None:
+        np.minimum(total, verdict.caps, out=total)
+    found.value[part], found.low[part], found.high[part] = total
+    band = bands.of(total, held)
+    found.band[part] = band[0]
+    np.logical_and(band[1] == band[0], band[2] == band[0], out=found.certain[part])
+    np.greater(assumed, 0, out=found.fallback[part])
+    found.suppressed[part], found.disqualified[part] = verdict.suppressed, verdict.disqualified
+    if len(verdict.out):
+        out = verdict.out + part.start
+        for row in (found.value, found.low, found.high, found.certain, found.fallback):
+            row[out] = 0
+        found.band[out] = found.disqualified[out] = NONE
+        found.dimensions[:, out] = 0

@@ -11,7 +11,7 @@ import numpy as np
 from scoring.cells import Cell, Cells, numbers
 from scoring.columns import Codes, Columns, Floats, Integers, Log
 from scoring.criteria import Pattern
-from scoring.hits import FOREVER, Hits, Now, ages_at, find_hits, wanted_by
+from scoring.hits import FOREVER, Hits, Now, Wanted, ages_at, find_hits, wanted_by
 
 BLOCK = 16_384
 THREADS = 2
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Part:
     """Some neighbouring leads of the columns; always the same ones."""
 
-    __slots__ = ("at", "counts", "high", "hits", "kept", "last", "low")
+    __slots__ = ("at", "counts", "high", "hits", "keeps", "kept", "last", "low")
 
     def __init__(self, log: Log, low: int, high: int) -> None:
         self.low, self.high = low, high
@@ -30,6 +30,7 @@ class Part:
         self.counts: Integers = np.diff(offsets)
         self.last = int(self.at.max()) if len(self.at) else -FOREVER
         self.hits: dict[Pattern, Hits] = {}
+        self.keeps = True
         #: What was worked out before, by who worked it out; never changed, only replaced.
         self.kept: dict[object, Any] = {}
 
@@ -37,7 +38,7 @@ class Part:
         """The same part for another rule set: it starts from what is known here."""
         other = object.__new__(Part)
         other.low, other.high, other.last = self.low, self.high, self.last
-        other.at, other.counts = self.at, self.counts
+        other.at, other.counts, other.keeps = self.at, self.counts, self.keeps
         other.hits, other.kept = dict(self.hits), dict(self.kept)
         return other
 
@@ -46,20 +47,34 @@ def parts_of(
     columns: Columns, patterns: Iterable[Pattern], known: Sequence[Part] | None = None
 ) -> list[Part]:
     """All leads in parts, with the hits of the patterns; `known`: parts of the same columns."""
-    if known is None:
-        bounds = range(0, columns.n, BLOCK)
-        parts = [Part(columns.log, low, min(low + BLOCK, columns.n)) for low in bounds]
-    else:
-        parts = [part.shared() for part in known]
+    parts = _parts(columns) if known is None else [part.shared() for part in known]
     found = parts[0].hits if parts else {}
-    wanted = wanted_by(columns.log, [p for p in patterns if p not in found])
+    add_hits(parts, columns.log, wanted_by(columns.log, [p for p in patterns if p not in found]))
+    return parts
+
+
+def passing_parts(columns: Columns, wanted: Wanted) -> list[Part]:
+    """All leads in parts that keep nothing from one time to the next."""
+    parts = _parts(columns)
+    add_hits(parts, columns.log, wanted)
+    for part in parts:
+        part.keeps = False
+    return parts
+
+
+def _parts(columns: Columns) -> list[Part]:
+    bounds = range(0, columns.n, BLOCK)
+    return [Part(columns.log, low, min(low + BLOCK, columns.n)) for low in bounds]
+
+
+def add_hits(parts: Sequence[Part], log: Log, wanted: Wanted) -> None:
+    """Find the hits of some patterns."""
 
     def find(part: Part) -> None:
-        part.hits |= find_hits(columns.log, part.low, part.high, wanted)
+        part.hits |= find_hits(log, part.low, part.high, wanted)
 
     if wanted:
         in_order(find, parts)
-    return parts
 
 
 def in_order(work: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
@@ -101,6 +116,11 @@ class Block:
     def whole(self) -> bool:
         """Whether these are all leads of the part."""
         return len(self) == self.part.high - self.part.low
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is worked out for these leads is to be kept."""
+        return self.whole and self.part.keeps
 
     @property
     def next_at(self) -> int:

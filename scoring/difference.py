@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.answers import Points, Scores
 from scoring.blocks import Block
+from scoring.fading import Sparse
 from scoring.givers import FactTable, Giver, Rows
-from scoring.kernel import ColumnScorer, add, clipped, meaning
+from scoring.group_tables import add, clipped
+from scoring.kernel import ColumnScorer, meaning
 from scoring.rule_set import Dimension, Group, Rule
 from scoring.scores import DIMENSIONS
 
@@ -27,6 +28,7 @@ class Standing:
 
     groups: dict[tuple[str, str], Rows]  # by dimension and group
     dimensions: dict[str, Points]
+    others: dict[str, Points]  # what all other dimensions give, after their limits
     total: Points
     assumed: NDArray[np.int32]  # how many rules assumed something
 
@@ -35,6 +37,7 @@ def standing_of(scorer: ColumnScorer, block: Block, scores: Scores) -> Standing:
     """What the rules give to a block; the points of each dimension go to `scores`."""
     groups: dict[tuple[str, str], Rows] = {}
     dimensions: dict[str, Points] = {}
+    given: dict[str, Points] = {}
     total = np.zeros((3, len(block)), scorer.number)
     assumed = np.zeros(len(block), np.int32)
     for dimension, compiled in scorer.dimensions:
@@ -43,17 +46,18 @@ def standing_of(scorer: ColumnScorer, block: Block, scores: Scores) -> Standing:
             sums = groups[dimension.id, tables.group.id] = scorer.group_sums(block, tables)
             assumed += sums[3].astype(np.int32, copy=False)
             inside += clipped(sums[:3], tables.group.low, tables.group.high)
-        after = clipped(inside, dimension.low, dimension.high)
+        after = given[dimension.id] = clipped(inside, dimension.low, dimension.high)
         scores.dimensions[DIMENSIONS.index(dimension.id), block.low : block.high] = after[0]
         total += after
-    return Standing(groups, dimensions, total, assumed)
+    others = {name: total - after for name, after in given.items()}
+    return Standing(groups, dimensions, others, total, assumed)
 
 
 class Difference:
     """How to get from the active rules' sums to a draft's."""
 
     def __init__(self, active: ColumnScorer, draft: ColumnScorer) -> None:
-        self._active, self._number = active, draft.number
+        self._active = active
         old = {d.id: d for d in active.rule_set.dimensions}
         new = {d.id: d for d in draft.rule_set.dimensions}
         plans = [
@@ -78,11 +82,15 @@ class Difference:
             points = kept.dimensions[same.id][0]
             after.dimensions[position, part] = clipped(points, same.low, same.high)
         old_block = self._active.same_block(block)
-        total, assumed = kept.total.astype(self._number), kept.assumed
-        for plan in self._plans:
-            own, assumed = plan.carry(block, old_block, kept, total, assumed)
-            after.dimensions[DIMENSIONS.index(plan.id), part] = own
-        return total, assumed
+        total, assumed = kept.total, kept.assumed
+        for place, plan in enumerate(self._plans):
+            given, assumed = plan.given(block, old_block, kept, assumed)
+            if place == 0:
+                total = kept.others.get(plan.id, kept.total) + given
+            else:
+                total = total + given - plan.given_before(kept)
+            after.dimensions[DIMENSIONS.index(plan.id), part] = given[0]
+        return total if self._plans else total.copy(), assumed
 
 
 class _DimensionPlan:
@@ -95,7 +103,7 @@ class _DimensionPlan:
         active: ColumnScorer,
         draft: ColumnScorer,
     ) -> None:
-        self._old, self._new = old, new
+        self._old, self._new, self._number = old, new, draft.number
         self.id = old.id if old else new.id if new else ""
         before = {group.id: group for group in old.groups} if old else {}
         after = {group.id: group for group in new.groups} if new else {}
@@ -108,28 +116,30 @@ class _DimensionPlan:
         same = old and new and (old.low, old.high) == (new.low, new.high)
         self.differs = bool(self._groups) or not same
 
-    def carry(
-        self,
-        block: Block,
-        old_block: Block,
-        kept: Standing,
-        total: Points,
-        assumed: NDArray[np.int32],
-    ) -> tuple[Points | int, NDArray[np.int32]]:
-        """Add the difference to the total; the dimension's points, and how much is assumed now."""
-        inside = before = kept.dimensions.get(self.id, np.zeros_like(total))
+    def given(
+        self, block: Block, old_block: Block, kept: Standing, assumed: NDArray[np.int32]
+    ) -> tuple[Points, NDArray[np.int32]]:
+        """What the draft's dimension gives after its limits, and how much is assumed now."""
+        if not self._new:
+            nothing = np.zeros((3, len(block)), self._number)
+            for plan in self._groups:
+                guesses = plan.difference(block, old_block, kept)[1]
+                assumed = assumed if guesses is None else assumed + guesses
+            return nothing, assumed
+        inside = kept.dimensions.get(self.id)
         for plan in self._groups:
-            difference, guesses = plan.difference(block, old_block, kept, total.dtype)
-            inside = inside + difference
+            difference, guesses = plan.difference(block, old_block, kept)
+            inside = difference if inside is None else inside + difference
             if guesses is not None:
                 assumed = assumed + guesses
-        if self._old:
-            total -= clipped(before, self._old.low, self._old.high)
-        if not self._new:
-            return 0, assumed
-        after = clipped(inside, self._new.low, self._new.high)
-        total += after
-        return after[0], assumed
+        assert inside is not None  # a dimension that is new has groups
+        return clipped(inside, self._new.low, self._new.high), assumed
+
+    def given_before(self, kept: Standing) -> Points | int:
+        """What the active rules' dimension gives after its limits."""
+        if not self._old:
+            return 0
+        return clipped(kept.dimensions[self.id], self._old.low, self._old.high)
 
 
 class _GroupPlan:
@@ -143,7 +153,7 @@ class _GroupPlan:
         active: ColumnScorer,
         draft: ColumnScorer,
     ) -> None:
-        self._key, self._old, self._new = key, old, new
+        self._key, self._old, self._new, self._number = key, old, new, draft.number
         before = Counter(map(meaning, old.rules if old else ()))
         after = Counter(map(meaning, new.rules if new else ()))
         gone, come = before - after, after - before
@@ -157,38 +167,44 @@ class _GroupPlan:
                 new_tables[fact] = new_tables[fact].plus(old_tables.pop(fact), -1)
         self._old_tables = list(old_tables.items())
         self._new_tables = [item for item in new_tables.items() if item[1].gives]
-        self._guesses = bool(self._old_tables or self._gone or self._come) or any(
-            table.guesses for _, table in self._new_tables
-        )
+        self._only_tables = not (self._old_tables or self._gone or self._come)
+        self._guesses = not self._only_tables or any(t.guesses for _, t in self._new_tables)
         same = old and new and (old.low, old.high) == (new.low, new.high)
         moves = self._old_tables or self._new_tables or self._gone or self._come
         self.differs = bool(moves) or self._afresh or not same
 
     def difference(
-        self, block: Block, old_block: Block, kept: Standing, number: np.dtype[Any]
+        self, block: Block, old_block: Block, kept: Standing
     ) -> tuple[Points, NDArray[np.int32] | None]:
         """What changes of the group after its limits, and of what is assumed (None: nothing)."""
         before = kept.groups.get(self._key)
-        if before is None or self._afresh:
-            sums = np.zeros((4, len(block)), number)
-        else:
-            sums = before.astype(number)
-        for fact, table in self._new_tables:
-            sums += table.rows(block.codes(fact))
-        add(sums, [give(block) for give in self._come])
-        for fact, table in self._old_tables:
-            sums -= table.rows(old_block.codes(fact))
-        if self._gone:
-            lost = np.zeros_like(sums)
-            add(lost, [give(old_block) for give in self._gone])
-            sums -= lost
-        points: Points = np.zeros((3, len(block)), number)
-        if self._new:
-            points = clipped(sums[:3], self._new.low, self._new.high)
+        sums = self._sums(block, old_block, None if self._afresh else before)
+        points = clipped(sums[:3], self._new.low, self._new.high) if self._new else sums[:3] * 0
         if before is None or not self._old:
             return points, sums[3]
         points = points - clipped(before[:3], self._old.low, self._old.high)
         return points, sums[3] - before[3] if self._guesses or self._afresh else None
+
+    def _sums(self, block: Block, old_block: Block, before: Rows | None) -> Rows:
+        """The draft's sums, not to be changed: from those before, or None = from nothing."""
+        if before is not None and len(self._new_tables) == 1 and self._only_tables:
+            fact, table = self._new_tables[0]
+            return before + table.rows(block.codes(fact))
+        if before is None:
+            sums = np.zeros((4, len(block)), self._number)
+        else:
+            sums = before.astype(self._number)
+        for fact, table in self._new_tables:
+            sums += table.rows(block.codes(fact))
+        for fact, table in self._old_tables:
+            sums -= table.rows(old_block.codes(fact))
+        come = [give(block) for give in self._come]
+        add(sums, [*come, *(_without(give(old_block)) for give in self._gone)])
+        return sums
+
+
+def _without(rows: Rows | Sparse) -> Rows | Sparse:
+    return Sparse(rows.who, -rows.points) if isinstance(rows, Sparse) else -rows
 
 
 def _compiled(

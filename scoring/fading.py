@@ -65,7 +65,7 @@ class Fading:
         Sums of 2^(-age / half-life), thousandths that are left after steps, or numbers.
         """
         hits, now = block.hits(self._each.pattern), block.now
-        if not isinstance(now, int) or not block.whole or self._each.step:
+        if not (isinstance(now, int) and block.keeps) or self._each.step:
             ages = block.ages(self._each.pattern)
             return hits, self._measure(hits, ages)[0], 1.0
         state = block.part.kept.get(self)
@@ -206,6 +206,9 @@ class Fading:
 
 def points_of(each: Each, fading: Fading, block: Block) -> Sparse:
     """Milli-points of the rule, after fading, rounding and the cap."""
+    hits = block.hits(each.pattern)
+    if not len(hits.who):
+        return Sparse(hits.who, np.empty(0, np.int32))
     hits, amounts, factor = fading.amounts(block)
     points: NDArray[Any]
     if each.half_life_days is not None:

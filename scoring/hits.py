@@ -14,6 +14,8 @@ from scoring.events import matcher
 
 #: `now` for one part of the leads: one instant for all, or one for each.
 Now = int | Integers
+#: For each pattern which of the distinct engagements of a log match it.
+Wanted = Mapping[Pattern, NDArray[np.bool_]]
 #: An instant that never comes.
 FOREVER = int(np.iinfo(np.int64).max)
 #: Ages in microseconds beyond this one are those of engagements after `now`: 146,000 years.
@@ -44,7 +46,7 @@ class Hits:
         return Hits(self.who[which], edges, self.rows[places])
 
 
-def wanted_by(log: Log, patterns: Iterable[Pattern]) -> dict[Pattern, NDArray[np.bool_]]:
+def wanted_by(log: Log, patterns: Iterable[Pattern]) -> Wanted:
     """For each pattern which of the distinct engagements match it."""
     found = {}
     for pattern in patterns:
@@ -53,9 +55,7 @@ def wanted_by(log: Log, patterns: Iterable[Pattern]) -> dict[Pattern, NDArray[np
     return found
 
 
-def find_hits(
-    log: Log, low: int, high: int, wanted: Mapping[Pattern, NDArray[np.bool_]]
-) -> dict[Pattern, Hits]:
+def find_hits(log: Log, low: int, high: int, wanted: Wanted) -> dict[Pattern, Hits]:
     """The hits of every pattern among the leads `low` to `high`, from one look at the log."""
     if not wanted:
         return {}

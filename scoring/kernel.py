@@ -8,7 +8,7 @@ processor's cache, on two threads. What time does not change is kept for the nex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -26,17 +26,17 @@ from scoring.answers import (
     Judge,
     Points,
     Scores,
-    Verdict,
+    answer,
     verdict_conditions,
 )
-from scoring.blocks import BLOCK, Block, Part, in_order, parts_of
+from scoring.blocks import BLOCK, Block, Part, in_order, parts_of, passing_parts
 from scoring.cells import Cells, bound_to, cells_of
 from scoring.columns import Columns
 from scoring.criteria import facts_of
 from scoring.events import patterns_of
-from scoring.fading import Sparse
 from scoring.givers import Compiled, FactTable, Giver, Rows, compiled, largest, lasts
-from scoring.hits import Now
+from scoring.group_tables import GroupTables, Tables, add, clipped
+from scoring.hits import Now, Wanted, wanted_by
 from scoring.inputs import microseconds
 from scoring.rule_set import Dimension, Group, Rule, RuleSet
 from scoring.scores import DIMENSIONS
@@ -44,45 +44,6 @@ from scoring.truths import Shared
 
 __all__ = ["NONE", "ColumnScorer", "GroupTables", "Points", "Scores"]
 T = TypeVar("T")
-
-
-class Tables:
-    """Some rules of a group, added up where they read the same fact."""
-
-    __slots__ = ("_number", "others", "tables")
-
-    def __init__(
-        self,
-        tables: list[tuple[str, FactTable]],
-        others: list[Giver],
-        number: type[np.integer[Any]],
-    ) -> None:
-        self.tables, self.others, self._number = tables, others, number
-
-    def rows(self, block: Block) -> Rows:
-        """The rules' points, lows, highs, and how many assumed something."""
-        sums = np.zeros((4, len(block)), self._number)
-        for fact, table in self.tables:
-            sums += table.rows(block.codes(fact))
-        add(sums, [give(block) for give in self.others])
-        return sums
-
-    def __bool__(self) -> bool:
-        return bool(self.tables or self.others)
-
-
-class GroupTables:
-    """One group compiled."""
-
-    __slots__ = ("group", "lasting", "passing", "position", "rules")
-
-    def __init__(
-        self, group: Group, position: int, lasting: Tables, passing: Tables, rules: list[Giver]
-    ) -> None:
-        self.group, self.position = group, position  # among all groups
-        self.lasting = lasting  # of rules that give the same at any time
-        self.passing = passing
-        self.rules = rules  # every rule by itself, in order
 
 
 class ColumnScorer:
@@ -98,7 +59,8 @@ class ColumnScorer:
         self._parts: list[Part] = parts_of(
             columns, patterns_of(rule_set), like._parts if like else None
         )
-        self.number = _number_for(rule_set, columns)
+        self._most: int = like._most if like else _most_engagements(columns)
+        self.number = _number_for(rule_set, self._most)
         self._compiled: dict[Rule, Compiled] = {}
         self._like = like
         self.judge = (like and like.judge_for(self)) or Judge(rule_set, self._shared)
@@ -119,13 +81,19 @@ class ColumnScorer:
         Nothing is compiled anew where a coded fact has the very `values` of this scorer's columns.
         """
         cells = bound_to(self._cells, columns)
-        if cells is None or _number_for(self.rule_set, columns) is not self.number:
+        if cells is None or _most_engagements(columns) > self._most:
             return ColumnScorer(self.rule_set, columns)
         other = object.__new__(ColumnScorer)
         other.__dict__ |= self.__dict__ | {"dimensions": self.dimensions}
         other.columns, other._cells = columns, cells
-        other._parts = parts_of(columns, patterns_of(self.rule_set))
+        same = columns.log.whats is self.columns.log.whats
+        wanted = self._wanted if same else wanted_by(columns.log, patterns_of(self.rule_set))
+        other._parts = passing_parts(columns, wanted)
         return other
+
+    @cached_property
+    def _wanted(self) -> Wanted:
+        return wanted_by(self.columns.log, patterns_of(self.rule_set))
 
     def score(
         self,
@@ -244,10 +212,10 @@ class ColumnScorer:
         """
         if not tables.lasting:
             return tables.passing.rows(block)
-        kept: Rows | None = block.part.kept.get(tables.lasting) if block.whole else None
+        kept: Rows | None = block.part.kept.get(tables.lasting) if block.keeps else None
         if kept is None:
             kept = tables.lasting.rows(block)
-            if block.whole:
+            if block.keeps:
                 block.part.kept[tables.lasting] = kept
         return kept + tables.passing.rows(block) if tables.passing else kept
 
@@ -304,57 +272,11 @@ def meaning(rule: Rule) -> Rule:
     return replace(rule, id="", label="")
 
 
-def _number_for(rule_set: RuleSet, columns: Columns) -> type[np.integer[Any]]:
+def _most_engagements(columns: Columns) -> int:
+    """How many engagements any lead has at most."""
+    return int(np.diff(columns.log.offsets).max(initial=0))
+
+
+def _number_for(rule_set: RuleSet, most: int) -> type[np.integer[Any]]:
     """The smaller type of number, unless points could add up to more than it holds."""
-    most = int(np.diff(columns.log.offsets).max(initial=0))
     return np.int32 if sum(largest(r, most) for r in rule_set.rules()) < 1 << 31 else np.int64
-
-
-def answer(
-    found: Scores,
-    part: slice,
-    total: Points,
-    assumed: NDArray[np.int32],
-    verdict: Verdict,
-    bands: BandTable,
-    held: BandPositions | None,
-) -> None:
-    """From the leads' points, lows and highs (in `total`, which is used up) to what they score."""
-    np.clip(total, 0, TOP, out=total)
-    if verdict.caps is not None:
-        np.minimum(total, verdict.caps, out=total)
-    found.value[part], found.low[part], found.high[part] = total
-    band = bands.of(total, held)
-    found.band[part] = band[0]
-    np.logical_and(band[1] == band[0], band[2] == band[0], out=found.certain[part])
-    np.greater(assumed, 0, out=found.fallback[part])
-    found.suppressed[part], found.disqualified[part] = verdict.suppressed, verdict.disqualified
-    out = np.flatnonzero(verdict.suppressed != NONE)
-    if len(out):
-        out += part.start
-        for row in (found.value, found.low, found.high, found.certain, found.fallback):
-            row[out] = 0
-        found.band[out] = found.disqualified[out] = NONE
-        found.dimensions[:, out] = 0
-
-
-def add(sums: Rows, given: Sequence[Rows | Sparse]) -> None:
-    """Add what rules give to sums; points that are certain count three times."""
-    certain = None
-    for rows in given:
-        if not isinstance(rows, Sparse):
-            sums += rows
-            continue
-        if certain is None:
-            certain = np.zeros(sums.shape[1], sums.dtype)
-        if len(rows.who) == len(certain):
-            certain += rows.points
-        else:
-            certain[rows.who] += rows.points
-    if certain is not None:
-        sums[:3] += certain
-
-
-def clipped(rows: Rows, low: int | None, high: int | None) -> Rows:
-    """Rows within a limit, either side of which may be absent."""
-    return rows if low is None and high is None else np.clip(rows, low, high)

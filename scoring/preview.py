@@ -7,18 +7,17 @@ difference is carried through the limits of its group, its dimension and the sca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.answers import NONE, BandPositions, Scores
+from scoring.answers import NONE, BandPositions, Points, Scores, answer
 from scoring.blocks import BLOCK, Block
 from scoring.columns import Columns
 from scoring.difference import Difference, Standing, standing_of
-from scoring.kernel import ColumnScorer, answer
+from scoring.kernel import ColumnScorer
 from scoring.rule_set import RuleSet
 from scoring.scores import MILLI
 
@@ -78,10 +77,11 @@ class Preview:
         self._scorer = ColumnScorer(active, columns)
         self.scores = Scores.empty(columns.n)
         self._after = Scores.empty(columns.n)  # of the draft that was compared last
-        found = self._scorer.each_block(now, self._stand)
-        self._standing = [standing for standing, _ in found]
-        self._tallies = [tally for _, tally in found]
-        self._bars = sum((tally.bars for tally in self._tallies), np.zeros(BARS, np.int64))
+        self._standing = self._scorer.each_block(now, self._stand)
+        size = len(active.bands) + 1
+        self._bands = np.bincount(self.scores.band % size, minlength=size)  # last: not scored
+        self._bars = _bars(self.scores.value)
+        self._bars[0] -= self._bands[-1]
 
     def compare(self, draft: RuleSet, write_points: int = WRITE_POINTS) -> Change:
         """Every lead by the draft: exactly what it would score if it were published now."""
@@ -90,79 +90,56 @@ class Preview:
         bands = _BandChange(self.active, draft)
 
         def work(block: Block) -> _Counted:
-            place, part = block.low // BLOCK, slice(block.low, block.high)
+            part = slice(block.low, block.high)
+            kept = self._standing[block.low // BLOCK]
             held = None if self._held is None else bands.now_called(self._held[part])
-            total, assumed = difference.total(block, self._standing[place], self._after)
+            total, assumed = difference.total(block, kept, self._after)
             verdict = scorer.judge.verdict(block)
             answer(self._after, part, total, assumed, verdict, scorer.bands, held)
-            return bands.counted(self._tallies[place], self.scores, self._after, part, write_points)
+            return bands.counted(self.scores, self._after, part, write_points)
 
-        return self._change(scorer.each_block(self._now, work), bands)
+        counted = scorer.each_block(self._now, work)
+        movers = np.concatenate([each.movers for each in counted] or [np.empty(0, np.int64)])
+        moves = bands.moves(self._bands, self.scores.band[movers], self._after.band[movers])
+        bars = sum((each.bars for each in counted), np.zeros(BARS, np.int64))
+        bars[0] -= moves[:, -1].sum()
+        changed = sum(each.changed for each in counted)
+        writes = sum(each.writes for each in counted)
+        return Change(self._after, moves, self._bars, bars, movers, changed, writes)
 
-    def _stand(self, block: Block) -> tuple[Standing, _Tally]:
+    def _stand(self, block: Block) -> Standing:
         standing = standing_of(self._scorer, block, self.scores)
         part = slice(block.low, block.high)
         held = None if self._held is None else self._held[part]
         verdict, total = self._scorer.judge.verdict(block), standing.total.copy()
         answer(self.scores, part, total, standing.assumed, verdict, self._scorer.bands, held)
-        return standing, _tally(self.scores, part, len(self.active.bands))
-
-    def _change(self, counted: Sequence[_Counted], bands: _BandChange) -> Change:
-        moves = np.zeros(bands.size, np.int64)
-        bars = np.zeros(BARS, np.int64)
-        for each in counted:
-            moves += each.moves
-            bars += each.bars
-        return Change(
-            self._after,
-            moves,
-            self._bars,
-            bars,
-            np.concatenate([each.movers for each in counted] or [np.empty(0, np.int64)]),
-            sum(each.changed for each in counted),
-            sum(each.writes for each in counted),
-        )
+        return standing
 
 
 # -- what is counted -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Tally:
-    """The leads of one block by what they score."""
-
-    bars: Counts
-    bands: Counts  # last: not scored
-
-
-def _tally(scores: Scores, part: slice, bands: int) -> _Tally:
-    number = np.bincount(scores.band[part] % (bands + 1), minlength=bands + 1)
-    return _Tally(_bars(scores, part, int(number[-1])), number)
-
-
-def _bars(scores: Scores, part: slice, unscored: int) -> Counts:
-    """Scored leads by whole points."""
-    found: Counts = np.bincount(scores.value[part] // MILLI, minlength=BARS)
-    found[0] -= unscored
-    return found
-
-
-@dataclass(frozen=True, slots=True)
 class _Counted:
     """What changes for the leads of one block."""
 
-    moves: Counts
-    bars: Counts
+    bars: Counts  # with leads that are not scored at 0
     movers: Counts
     changed: int
     writes: int
+
+
+def _bars(values: Points) -> Counts:
+    """Leads by whole points."""
+    found: Counts = np.bincount(values // MILLI, minlength=BARS)
+    return found
 
 
 class _BandChange:
     """The bands of the active rules and those of a draft; the same key is the same band."""
 
     def __init__(self, active: RuleSet, draft: RuleSet) -> None:
-        self.size = len(active.bands) + 1, len(draft.bands) + 1
+        self._size = len(active.bands) + 1, len(draft.bands) + 1
         keys = [band.key for band in draft.bands]
         after = [keys.index(b.key) if b.key in keys else _GONE for b in active.bands]
         self._after = np.array([*after, NONE], np.int8)  # NONE = -1 finds the last
@@ -173,26 +150,23 @@ class _BandChange:
         found: BandPositions = np.maximum(self._after[bands], np.int8(NONE))
         return found
 
-    def counted(
-        self, kept: _Tally, before: Scores, after: Scores, part: slice, write_points: int
-    ) -> _Counted:
+    def counted(self, before: Scores, after: Scores, part: slice, write_points: int) -> _Counted:
         """Count one block."""
-        old, new = before.band[part], after.band[part]
+        old, new, values = before.band[part], after.band[part], after.value[part]
         moved = (old if self._alike else self._after[old]) != new
-        movers = np.flatnonzero(moved)
-        rows, columns = self.size
-        cells = (old[movers] % rows).astype(np.int64) * columns + new[movers] % columns
-        moves = np.bincount(cells, minlength=rows * columns).reshape(self.size)
-        stay = kept.bands - moves.sum(axis=1)
-        moves[range(rows), self._after % columns] += stay
-        difference = after.value[part] - before.value[part]
+        difference = values - before.value[part]
         changed = int(np.count_nonzero(difference))
-        writes = moved | (np.abs(difference) >= write_points)
+        writes = np.abs(difference, out=difference) >= write_points
+        writes |= moved
         writes &= new != NONE
-        return _Counted(
-            moves,
-            _bars(after, part, int(moves[:, -1].sum())),
-            movers + part.start,
-            changed,
-            int(np.count_nonzero(writes)),
-        )
+        movers = moved.nonzero()[0]
+        movers += part.start
+        return _Counted(_bars(values), movers, changed, int(np.count_nonzero(writes)))
+
+    def moves(self, bands: Counts, old: BandPositions, new: BandPositions) -> Counts:
+        """Leads by band before and after: `bands` of all before, and the bands of who moves."""
+        rows, columns = self._size
+        cells = (old % rows).astype(np.int64) * columns + new % columns
+        found = np.bincount(cells, minlength=rows * columns).reshape(self._size)
+        found[range(rows), self._after % columns] += bands - found.sum(axis=1)
+        return found
