@@ -52,12 +52,14 @@ def rescore(great: Estate, sizes: Sizes) -> Rescore:
     """Check every engine's answers for every lead, then measure all by turns."""
     ours = _Ours(great)
     ours.bind()
+    ours.forget()
     ours.now()
     sample = sample_of(great.columns, sizes.sample)
     interpreter = Interpreter(document())
     compare_with_interpreter(interpreter, sample, ours.found, {n: NOW for n in sample})
     others = _others(great, ours.found)
     some = list(sample)[:SOME]
+    ours.keep()
     ours.later()
     compare_with_interpreter(interpreter, sample, ours.found, {n: LATER for n in some})
     ours.at_own_instants()
@@ -75,7 +77,7 @@ def rescore(great: Estate, sizes: Sizes) -> Rescore:
         "decay": ours.later,
         "backtest": ours.at_own_instants,
     }
-    before = {"full": ours.forget, "decay": ours.know_now, "backtest": ours.forget}
+    before = {"full": ours.forget, "decay": ours.keep, "backtest": ours.forget}
     works |= others | {"plain interpreter": interpret}
     runs = by_turns(works, sizes.rounds, before)
     times = {name: median(took) for name, took in runs.items()}
@@ -95,29 +97,28 @@ class _Ours:
 
     def bind(self) -> None:
         """What depends on the rules and the values alone: texts, regular expressions, hits."""
-        self._scorer = ColumnScorer(self._estate.rule_set, self._estate.columns)
-        self.groups = sum(len(groups) for _, groups in self._scorer.dimensions)
+        self._keeping = ColumnScorer(self._estate.rule_set, self._estate.columns)
+        self.groups = sum(len(groups) for _, groups in self._keeping.dimensions)
 
     def forget(self) -> None:
-        """A scorer that is bound, and has scored nobody: no sum is kept from an earlier time."""
-        self._scorer = self._scorer.over(self._estate.columns)
-
-    def know_now(self) -> None:
-        """A scorer that has scored everybody now."""
-        self.forget()
-        self.now()
+        """A scorer that is bound and has scored nobody: it knows no sum from an earlier time."""
+        self._fresh = self._keeping.over(self._estate.columns)
 
     def now(self) -> None:
         """Every lead, from the hits."""
-        self.found = self._scorer.score(NOW)
-
-    def later(self) -> None:
-        """Every lead a day later, with nothing new."""
-        self.found = self._scorer.score(LATER)
+        self.found = self._fresh.score(NOW)
 
     def at_own_instants(self) -> None:
         """Every lead at an instant of its own, from what was there then."""
-        self.found = self._scorer.score(self.instants)
+        self.found = self._fresh.score(self.instants)
+
+    def keep(self) -> None:
+        """Every lead now, by the scorer that keeps what time does not change."""
+        self._keeping.score(NOW)
+
+    def later(self) -> None:
+        """Every lead a day later, with nothing new."""
+        self.found = self._keeping.score(LATER)
 
 
 # -- other engines ---------------------------------------------------------------------------------
