@@ -165,11 +165,11 @@ def suspects(history: History, panel: Panel) -> list[ColumnReading]:
     """Facts that may know the outcome, as the rows have them: a question to a person.
 
     A CRM's formula field changes without a date of its own; so do columns of a file. Looked at in
-    the first row of each lead, of `SAMPLED` leads at most.
+    the last row of each lead, of `SAMPLED` leads at most.
     """
-    firsts = np.unique(panel.lead, return_index=True)[1]
-    n = min(len(firsts), SAMPLED)
-    rows = firsts[np.arange(n) * len(firsts) // max(1, n)]
+    lasts = len(panel) - 1 - np.unique(panel.lead[::-1], return_index=True)[1]
+    n = min(len(lasts), SAMPLED)
+    rows = lasts[np.arange(n) * len(lasts) // max(1, n)]
     won: list[bool] = panel.won[rows].tolist()
     if len(set(won)) < 2:
         return []

@@ -31,16 +31,10 @@ class AtSla:
 
     seconds: float = 60.0
 
-    def __str__(self) -> str:
-        return f"{timedelta(seconds=self.seconds)} after creation"
-
 
 @dataclass(frozen=True, slots=True)
 class AtFirstTouch:
     """Just before our side first wrote, called or spoke: the score that chose whom to contact."""
-
-    def __str__(self) -> str:
-        return "just before our first touch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +48,10 @@ class BeforeOutcome:
 
     days: float
 
-    def __str__(self) -> str:
-        return f"{self.days:g} days before the outcome, others at the same ages"
-
 
 @dataclass(frozen=True, slots=True)
 class Weekly:
     """Every Monday 00:00 UTC from what was dated before it, while the lead is open."""
-
-    def __str__(self) -> str:
-        return "each Monday 00:00 UTC while open"
 
 
 Instant = AtSla | AtFirstTouch | BeforeOutcome | Weekly

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.backtest_file import FileBacktest, backtest_file, file_summary
+from app.backtest_words import in_words
 from app.cli import cli
 from app.score_output import ScoreFileError
 from scoring.backtest import report
@@ -116,6 +117,45 @@ def test_rows_that_say_too_little_are_counted(tmp_path: Path, rules: Path, mappi
     assert len(seen.panel) == 10
     excluded = {name: n for name, n in seen.panel.excluded.items() if n}
     assert excluded == {"rejected": 2, "no_outcome": 2}
+
+
+def test_rows_without_a_creation_and_with_a_wrong_size_are_counted(
+    tmp_path: Path, rules: Path, mapping: Path
+) -> None:
+    file = leads(
+        tmp_path,
+        10,
+        Created=lambda i: "" if i == 3 else "2026-01-05",
+        Staff=lambda i: "lots" if i == 4 else "7",
+    )
+    dated = written(mapping, MAPPING + "  Created: created_at\n  Staff: employees\n")
+    excluded = found(file, rules, dated).panel.excluded
+    assert {name: n for name, n in excluded.items() if n} == {"undated": 1, "rejected": 1}
+
+
+def test_rows_are_ordered_as_text_where_not_all_are_numbers(
+    tmp_path: Path, rules: Path, mapping: Path
+) -> None:
+    file = leads(tmp_path, 4, Month=lambda i: ["b", "10", "9", "a"][i])
+    seen = found(file, rules, mapping, order="Month")
+    assert seen.panel.order is not None
+    assert seen.panel.order.tolist() == [2, 1, 0, 3]  # rows 3, 2, 1 and 0 of the months
+
+
+def test_what_cannot_be_measured_is_said(tmp_path: Path, rules: Path, mapping: Path) -> None:
+    file = leads(tmp_path, 6)
+    nobody = written(file, file.read_text("utf-8").replace("yes", "no"))
+    assert "only one outcome occurs" in in_words(file_summary(found(nobody, rules, mapping)))
+
+
+def test_suppressed_rows_are_shown_apart(tmp_path: Path, mapping: Path) -> None:
+    document = RULES.replace(
+        "dimensions:",
+        "suppress: [{id: tiny, when: {seats: {below: 5}}, reason: Tiny}]\ndimensions:",
+    )
+    rules = written(tmp_path / "suppress.yaml", document)
+    said = in_words(file_summary(found(leads(tmp_path, 20), rules, mapping)))
+    assert "(suppressed)         10          0" in said
 
 
 def test_a_status_never_counts_and_counters_do(tmp_path: Path, mapping: Path) -> None:

@@ -151,15 +151,16 @@ def test_outcomes_say_when_a_lead_was_decided_and_won(store: Store) -> None:
 
 def test_joined_and_deleted_leads_are_not_there_by_themselves(store: Store) -> None:
     start = NOW - 30 * DAY
-    people = [record(n, created_at=start) for n in (1, 2, 3)]
+    people = [record(n, created_at=start) for n in (1, 2, 3, 4)]
     came(store, start + SOON, records=people)
-    came(store, start + 2 * DAY, engagements=[visit(1, key(2), occurred_at=start + DAY)])
+    visits = [visit(n, key(n), occurred_at=start + DAY) for n in (2, 3, 4)]
+    came(store, start + 2 * DAY, engagements=visits)
     joined = record(2, created_at=start, modified_at=start + 3 * DAY, merged_into=key(1))
     gone = record(3, created_at=start, modified_at=start + 3 * DAY, deleted=True)
     came(store, start + 3 * DAY, records=[joined, gone])
     history = read(store)
-    assert len(history) == 1
-    assert len(history.log.at) == 1
+    assert len(history) == 2
+    assert np.diff(history.log.offsets).tolist() == [1, 1]
 
 
 def test_the_data_end_where_the_worker_was_last_alive(store: Store) -> None:

@@ -115,3 +115,5 @@ def test_one_outcome_alone_has_no_area() -> None:
 def test_two_leads_have_an_area_without_interval() -> None:
     found = area(np.array([2, 1]), np.array([True, False]), np.arange(2))
     assert found == Area(1.0, None, None)
+    other = gain(np.array([2, 1]), np.array([1, 2]), np.array([True, False]), np.arange(2))
+    assert other == Area(1.0, None, None)

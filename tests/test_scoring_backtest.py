@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoring.backtest import compare, report, score_panel
+from scoring.backtest import compare, known_facts, report, score_panel, suspects
 from scoring.columns import columns_of
 from scoring.engine import compile_rule_set
 from scoring.history import (
@@ -46,6 +46,7 @@ START = datetime(2026, 6, 1, tzinfo=UTC)  # a Monday
 UNTIL = START + 120 * DAY
 HORIZON = 14 * DAY
 WHO = RecordKey("file", "row", "1")
+SIZE = [("size", "number")]
 KINDS = ("page_visit", "email_open", "form_submission", "email_sent", "call_missed", "email_reply")
 INSTANTS: tuple[Instant, ...] = (AtSla(), AtSla(7 * 86_400), AtFirstTouch(), Weekly())
 DOCUMENT = """
@@ -588,6 +589,32 @@ def test_a_shared_scorer_gives_what_a_fresh_one_gives() -> None:
     shared = score_panel(history, panel, [rules(), draft])[1]
     fresh = score_panel(history, panel, [draft])[0]
     assert shared.value.tolist() == fresh.value.tolist()
+
+
+def test_the_leak_guard_sees_each_lead_once_and_dates_too() -> None:
+    leads = []
+    for i in range(200):
+        wins = i % 4 == 0
+        facts = {"plan": [fact("basic" if i % 3 else "team")], "size": [fact(i % 7)]}
+        if wins:
+            facts["started"] = [fact(START)]
+        leads.append(LeadHistory(i, START, facts, outcomes=[ended("won", at(70))] if wins else []))
+    history = history_of(leads, [("plan", "text"), ("size", "number"), ("started", "date")])
+    for instant in (AtSla(60 * 86_400), Weekly()):
+        panel = panel_of(history, instant, HORIZON, UNTIL)
+        assert [found.column for found in suspects(history, panel)] == ["started"]
+
+
+def test_the_leak_guard_is_silent_where_only_one_outcome_occurs() -> None:
+    history = history_of([LeadHistory(i, START, {"size": [fact(i)]}) for i in range(9)], SIZE)
+    assert suspects(history, panel_of(history, AtSla(), HORIZON, UNTIL)) == []
+
+
+def test_facts_that_were_learned_later_are_counted() -> None:
+    leads = [LeadHistory(i, START, {"size": [fact(i, 0, known=i)]}) for i in range(10)]
+    history = history_of(leads, SIZE)
+    panel = panel_of(history, AtSla(4 * 86_400), HORIZON, UNTIL)
+    assert known_facts(history, panel, at(7)) == {"size": (5, 8)}
 
 
 def test_forever_is_later_than_every_instant() -> None:
