@@ -75,10 +75,10 @@ def is_installed(spark: bool = False) -> bool:
     """Whether the last set-up finished and was for this lock file, Python and folder."""
     if spark and stamp(SPARK_STAMP) != digest(SPARK_LOCK.read_bytes()):
         return False
-    return stamp() == f"{environment()} {wanted()}" and PYTHON.exists()
+    return stamp(STAMP) == f"{environment()} {wanted()}" and PYTHON.exists()
 
 
-def stamp(path: Path = STAMP) -> str:
+def stamp(path: Path) -> str:
     """What the last finished set-up was for; "" when there was none."""
     return path.read_text() if path.exists() else ""
 
@@ -100,7 +100,7 @@ def digest(content: bytes) -> str:
 
 def install() -> None:
     """Make the environment anew, or bring a finished one up to date; the stamp comes last."""
-    usable = stamp().startswith(environment()) and PYTHON.exists()
+    usable = stamp(STAMP).startswith(environment()) and PYTHON.exists()
     STAMP.unlink(missing_ok=True)
     SPARK_STAMP.unlink(missing_ok=True)  # what follows takes Spark out again
     if usable:
@@ -165,8 +165,9 @@ def install_with_pip() -> None:
         say("This Python has no pip. If the next step fails: apt install python3-pip python3-venv.")
         run([sys.executable, "-m", "venv", "--clear", str(VENV)])
     pip = venv_pip()
-    run([*pip, "install", "--quiet", "--require-hashes", "-r", str(LOCK)])
-    run([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+    # "-qq": errors, not pip's warnings about how this machine is configured
+    run([*pip, "install", "-qq", "--require-hashes", "-r", str(LOCK)])
+    run([*pip, "install", "-qq", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
 
 
 def has_pip() -> bool:
