@@ -58,7 +58,10 @@ def test_what_is_to_be_installed_may_change(project: Path, changed: str) -> None
 def test_an_environment_that_was_moved_is_not_used(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(install, "ROOT", project / "elsewhere")
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "pyproject.toml").write_text("pyproject.toml")
+    monkeypatch.setattr(install, "ROOT", elsewhere)
     assert not install.is_installed()
 
 
