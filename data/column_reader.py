@@ -20,14 +20,17 @@ from sqlalchemy import Connection, func, select
 
 from data.column_values import Mark, Snapshot, Written, folded, in_order
 from data.inputs import CHANGE, DATE, INPUT, NUMBER, SINCE, restored
+from data.rows import chunks
 from scoring.columns import NEVER, Codes, Integers, Log, What
 from scoring.criteria import DETAILS
 from scoring.operators import fold
 
 T = TypeVar("T")
-#: What is read at once: enough rows to be worth a call, few enough to fit into memory many times.
-_ROWS = {"lead_input": 50_000, "engagement": 200_000}
-_PAGES = 4_096  # of PostgreSQL
+#: What is read at once: enough rows to be worth a call, and far from the gigabyte that a text of
+#: SQLite or PostgreSQL may have.
+_ROWS = {"lead_input": 50_000, "engagement": 50_000}
+_PAGES = 2_048  # of PostgreSQL
+_CHANGED = 20_000  # leads
 _THREADS = 2
 _WAITING = 4
 _NEXT = "#"  # the line between the facts of two leads
@@ -75,13 +78,18 @@ def count_changes(connection: Connection, since: Mark) -> int | None:
 def read_changes(connection: Connection, since: Mark) -> tuple[Integers, Snapshot]:
     """Leads that are not scored any more, and those that changed, as they are now."""
     later = INPUT.c.version > since.version
-    gone = connection.execute(select(INPUT.c.lead_id).where(later, INPUT.c.facts.is_(None)))
-    ids = np.array(sorted(row.lead_id for row in gone), np.int64)
-    changed = f"facts IS NOT NULL AND version > {since.version}"
-    leads = _facts([_joined(connection, "lead_input", changed)])
-    theirs = f"lead_id IN (SELECT lead_id FROM lead_input WHERE {changed})"
-    log = _log([_joined(connection, "engagement", theirs)], leads.ids)
-    return ids, Snapshot(read_mark(connection), leads.ids, leads.written, leads.plain, log)
+    rows = connection.execute(select(INPUT.c.lead_id, INPUT.c.facts.is_(None)).where(later)).all()
+    gone = np.array(sorted(lead_id for lead_id, is_gone in rows if is_gone), np.int64)
+    ids = sorted(lead_id for lead_id, is_gone in rows if not is_gone)
+    parts = [
+        f"facts IS NOT NULL AND version > {since.version}"
+        f" AND lead_id BETWEEN {part[0]} AND {part[-1]}"
+        for part in chunks(ids, _CHANGED)
+    ]
+    leads = _facts(_joined(connection, "lead_input", part) for part in parts)
+    theirs = [f"lead_id IN (SELECT lead_id FROM lead_input WHERE {part})" for part in parts]
+    log = _log((_joined(connection, "engagement", part) for part in theirs), leads.ids)
+    return gone, Snapshot(read_mark(connection), leads.ids, leads.written, leads.plain, log)
 
 
 # -- from the database -------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from data.admission import (
     read_admission,
     waiting_leads,
 )
+from data.bulk_scores import ScoreRow, save_scores
 from data.database import open_engine, reading, writing
 from data.exceptions import (
     close_corrected,
@@ -241,6 +242,11 @@ class Store:
                 select(LEAD.c.id).where(*conditions, *live).order_by(*order).limit(limit)
             )
             return [row.id for row in rows]
+
+    def save_scores(self, scores: Iterable[ScoreRow], now: datetime) -> None:
+        """Put the scores of many leads in their place at once (`data.bulk_scores`)."""
+        with writing(self.engine, alone=True) as connection:
+            save_scores(connection, scores, now)
 
     # -- write-back ----------------------------------------------------------------------------
 
