@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 from sqlalchemy import Connection, func, select
@@ -247,7 +248,7 @@ def _log(blocks: Iterable[Block], ids: Integers) -> Log:
     lead, at = lead.to_numpy(), at.cast(pa.int64()).to_numpy()
     row = _places(ids, lead)
     whats, what = _whats(kinds, details)
-    order = _order(row, at, keys, what)
+    order = _order(row, at, keys)
     row, at, what = row[order], at[order], what[order]
     return Log(np.searchsorted(row, np.arange(len(ids) + 1)), at, what, whats)
 
@@ -259,11 +260,11 @@ def _places(ids: Integers, lead: Integers) -> Integers:
     return places[np.minimum(lead, len(places) - 1)]
 
 
-def _order(row: Integers, at: Integers, keys: pa.ChunkedArray, what: Codes) -> Integers:
+def _order(row: Integers, at: Integers, keys: pa.ChunkedArray) -> Integers:
     """Engagements of rows that are there by row, instant and key.
 
-    Row and instant go into one number, so that one fast sort does it; what is equal there, because
-    it happened at once or nearly, is put in order one by one.
+    Row and instant go into one number, so that one fast sort does nearly all; what is equal there,
+    because it happened at once or almost, is sorted again with its key.
     """
     since = at - at.min()
     bits = 63 - int(row.max()).bit_length()
@@ -271,14 +272,13 @@ def _order(row: Integers, at: Integers, keys: pa.ChunkedArray, what: Codes) -> I
     number = (row << bits) | (since >> lost)
     order = np.argsort(number)
     order = order[np.searchsorted(number[order], 0) :]  # those that are nobody's are negative
-    sorted_ = number[order]
-    edges = np.diff(np.concatenate([[False], sorted_[1:] == sorted_[:-1], [False]]).astype(np.int8))
-    for first, last in zip(*(np.flatnonzero(edges == step) for step in (1, -1)), strict=True):
-        those = order[first : last + 1]
-        if (at[those] != at[those[0]]).any() or (what[those] != what[those[0]]).any():
-            texts = [str(json.loads(key)) for key in keys.take(pa.array(those)).to_pylist()]
-            pairs = sorted(zip(at[those].tolist(), texts, those.tolist(), strict=True))
-            order[first : last + 1] = [place for *_, place in pairs]
+    same = np.diff(number[order]) == 0
+    tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+    those = order[tied]
+    texts = [str(json.loads(key)) for key in keys.take(pa.array(those)).to_pylist()]
+    near = pa.table({"number": number[those], "at": at[those], "key": pa.array(texts, _TEXT)})
+    by = [(name, "ascending") for name in near.column_names]
+    order[tied] = those[pc.sort_indices(near, sort_keys=by).to_numpy()]
     return order
 
 
