@@ -28,6 +28,7 @@ CAUSES = {
     "engagement": "New activity",
     "time": "Time passed",
     "rules": "New rules",
+    "room": "There was room in a band",
     "merge": "Joined with another record",
 }
 _WEB = re.compile(r"^https?://(www\.)?")
@@ -111,6 +112,9 @@ class LeadDetail:
     disqualified: str
     scored_at: datetime | None
     band_entered_at: datetime | None
+    next_band: str  # what it comes to if nothing happens; "" = not scored any more
+    next_band_at: datetime | None  # empty: it stays
+    waits_for: tuple[str, ...]  # better bands without room, best first
     created_at: datetime
     last_touch_at: datetime | None
     last_human_at: datetime | None
@@ -162,6 +166,9 @@ def lead_detail(store: Store, lead_id: int, now: datetime) -> LeadDetail | None:
         disqualified=row.disqualified,
         scored_at=row.scored_at,
         band_entered_at=row.band_entered_at,
+        next_band=row.next_band,
+        next_band_at=row.next_band_at,
+        waits_for=tuple(row.waits_for.split()),
         created_at=row.created_at,
         last_touch_at=row.last_touch_at,
         last_human_at=row.last_human_at,

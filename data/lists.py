@@ -60,6 +60,9 @@ class PriorityRow:
     last_touch_at: datetime | None
     last_human_at: datetime | None
     band_entered_at: datetime | None
+    next_band: str  # what it comes to if nothing happens; "" = not scored any more
+    next_band_at: datetime | None  # empty: it stays
+    waits_for: tuple[str, ...]  # better bands without room, best first
     scored_at: datetime
     written_at: datetime | None
     scoring_mode: str
@@ -195,6 +198,9 @@ def _row(
         last_touch_at=row.last_touch_at,
         last_human_at=row.last_human_at,
         band_entered_at=row.band_entered_at,
+        next_band=row.next_band,
+        next_band_at=row.next_band_at,
+        waits_for=tuple(row.waits_for.split()),
         scored_at=row.scored_at,
         written_at=row.first_written_at,
         scoring_mode=row.scoring_mode,

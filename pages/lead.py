@@ -14,7 +14,9 @@ from data.store import Store
 from pages import charts, frame, words
 from pages.frame import Bands, Clock, Links
 from scoring.countries import country_name
+from scoring.explain import outlook_text, waiting_text
 from scoring.facts import FACTS
+from scoring.operators import age_us
 from scoring.problems import PROBLEM_KINDS
 from scoring.scores import DIMENSIONS, points_text
 
@@ -120,7 +122,7 @@ def _header(detail: LeadDetail, bands: Bands, now: datetime) -> None:
     if subtitle:
         st.markdown(subtitle)
     if detail.score is None:
-        _unscored(detail)
+        _unscored(detail, bands, now)
         return
     with st.grid(4, min_column_width=190):
         st.metric(
@@ -140,7 +142,7 @@ def _header(detail: LeadDetail, bands: Bands, now: datetime) -> None:
                 height="stretch",
                 help=_DIMENSION_HELP[dimension],
             )
-    st.caption(_about_score(detail, bands, now))
+    st.caption("  \n".join([_about_score(detail, bands, now), *_to_come(detail, bands, now)]))
 
 
 _DIMENSION_HELP = {
@@ -186,11 +188,28 @@ def _about_score(detail: LeadDetail, bands: Bands, now: datetime) -> str:
     return " · ".join(parts)
 
 
-def _unscored(detail: LeadDetail) -> None:
+def _to_come(detail: LeadDetail, bands: Bands, now: datetime) -> list[str]:
+    """What becomes of the lead if nothing happens, and what it waits for."""
+    lines = []
+    if detail.waits_for:
+        labels = [words.plain(bands.label(key)) for key in detail.waits_for]
+        lines.append(f":material/hourglass_top: {waiting_text(labels)}")
+    if detail.next_band_at is not None:
+        better = not detail.band or bands.position(detail.next_band) < bands.position(detail.band)
+        after_us = max(0, age_us(now, detail.next_band_at))
+        label = words.plain(bands.label(detail.next_band)) if detail.next_band else ""
+        icon = "trending_up" if better and label else "trending_down"
+        lines.append(f":material/{icon}: {outlook_text(label, after_us, better=better)}")
+    return lines
+
+
+def _unscored(detail: LeadDetail, bands: Bands, now: datetime) -> None:
     if detail.suppressed:
         st.info(
             f"This lead is not scored: {words.plain(detail.suppressed)}.", icon=":material/block:"
         )
+        for line in _to_come(detail, bands, now):
+            st.caption(line)
     elif detail.exceptions:
         st.warning(
             "This lead has no score yet; the open question on the right says why.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -21,6 +21,8 @@ PER_PAGE = 25
 SORTS = {"score": "Highest score", "newest": "Newest lead", "last_touch": "Latest touch"}
 #: Address parameter -> what it filters; the same names in every shared link.
 LISTS = ("band", "crm", "owner", "source", "country")
+_SOON = timedelta(days=7)
+NO_BREAK = "\u00a0"
 _STATE = "list_"  # prefix of this screen's session state
 
 
@@ -291,7 +293,7 @@ def _cells(rows: Sequence[PriorityRow], bands: Bands, now: datetime) -> Styler:
         {
             "rank": [row.rank for row in rows],
             "score": [row.score for row in rows],
-            "band": [_band_text(row, bands) for row in rows],
+            "band": [_band_text(row, bands, now) for row in rows],
             "lead": [words.clean(row.name or row.email or "Unnamed lead", 46) for row in rows],
             "company": [words.clean(row.company, 60) or None for row in rows],
             "why": [_fitting(row.reasons, 96) for row in rows],
@@ -307,8 +309,18 @@ def _cells(rows: Sequence[PriorityRow], bands: Bands, now: datetime) -> Styler:
     return table.style.apply(lambda column: paint, subset=["band"])
 
 
-def _band_text(row: PriorityRow, bands: Bands) -> str:
-    return f"● {words.clean(bands.label(row.band), 24)}" + ("" if row.band_certain else " ?")
+def _band_text(row: PriorityRow, bands: Bands, now: datetime) -> str:
+    """The band, and below it what it waits for or comes to within the next days."""
+    text = f"● {words.clean(bands.label(row.band), 24)}" + ("" if row.band_certain else " ?")
+    below = ""
+    if row.waits_for:
+        below = f"… {words.clean(bands.label(row.waits_for[0]), 20)}"
+    elif row.next_band_at is not None and row.next_band_at - now <= _SOON:
+        label = words.clean(bands.label(row.next_band), 20) if row.next_band else "no score"
+        rises = 0 <= bands.position(row.next_band) < bands.position(row.band)
+        days = max(0, (row.next_band_at - now).days)
+        below = f"{'↗' if rises else '↘'} {label} {f'{days} d' if days else '< 1 d'}"
+    return f"{text} {below.replace(' ', NO_BREAK)}" if below else text
 
 
 def _fitting(reasons: Sequence[str], limit: int) -> str | None:
@@ -333,7 +345,9 @@ def _columns() -> dict[str, Any]:
         "band": config.TextColumn(
             "Band",
             width=84,
-            help="A question mark: facts still unknown could move the lead into another band.",
+            help="A question mark: facts still unknown could move the lead into another band. "
+            "An arrow: where it goes within a week if nothing happens. "
+            "Dots: a better band that its score is enough for, and that has no room yet.",
         ),
         "lead": config.TextColumn("Lead", width=120),
         "company": config.TextColumn("Company", width=108),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from scoring.leads import FieldValue
 from scoring.operators import DAY_US
@@ -57,6 +57,25 @@ def ago(age_us: int) -> str:
         if age_us < below * size:
             return _plural(age_us // size, unit)
     return _plural(age_us // (365 * DAY_US), "year")
+
+
+def ahead(after_us: int) -> str:
+    """How soon, in the largest sensible unit, cut off and never rounded up."""
+    if after_us < _HOUR_US:
+        return "within the hour"
+    return "in " + ago(after_us).removesuffix(" ago")
+
+
+def outlook_text(label: str, after_us: int, *, better: bool) -> str:
+    """ "Cools to Warm in 3 days if nothing happens"; `label`: of the band to come, "" for none."""
+    if not label:
+        return f"No longer scored {ahead(after_us)} if nothing happens"
+    return f"{'Warms' if better else 'Cools'} to {label} {ahead(after_us)} if nothing happens"
+
+
+def waiting_text(labels: Sequence[str]) -> str:
+    """For a lead whose score is enough for better bands that have no room."""
+    return f"Waits for {' and '.join(labels)}: the score is enough, this week's room is taken"
 
 
 def contribution_text(contribution: Contribution) -> str:

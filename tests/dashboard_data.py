@@ -320,6 +320,7 @@ def _score_columns(
         "scoring_mode": "fallback" if low != high else "rules",
         "scored_at": rows.now - timedelta(seconds=lead_id % 600 + 5),
         "band_entered_at": rows.now - timedelta(days=2),
+        **_what_comes(rows, lead_id, rank),
         **sums,
         "reasons": reasons,
         "contributions": contributions_to_json(items),
@@ -329,6 +330,16 @@ def _score_columns(
         "decision_value": value,
         "decision_band": band,
     }
+
+
+def _what_comes(rows: Rows, lead_id: int, rank: int) -> dict[str, Any]:
+    """Some wait for a better band, some cool within days, the others stay."""
+    keys = [band.key for band in default_rule_set().bands]
+    waits = f" {keys[rank - 1]} " if rank and lead_id % 11 == 4 else ""
+    if lead_id % 3 or keys[rank] == keys[-1]:
+        return {"next_band": "", "next_band_at": None, "waits_for": waits}
+    at = rows.now + timedelta(days=lead_id % 13, hours=3)
+    return {"next_band": keys[rank + 1], "next_band_at": at, "waits_for": waits}
 
 
 def band_of(value: int) -> str:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dashboard_data import HOSTILE_NAMES, fill_first_read, fill_rich, fill_small
@@ -132,6 +133,35 @@ def test_the_list_shows_the_best_lead_first_with_its_band(filled: Callable[[str]
     assert list(rows["lead"]) == ["Anna Rossi", "Björn Tanaka"]
     assert list(rows["score"]) == [84.3, 51.2]
     assert list(rows["band"]) == ["● Hot", "● Warm ?"]
+
+
+def come(store: Store, lead_id: int, **values: Any) -> None:
+    """Let something lie ahead of a lead."""
+    with writing(store.engine) as connection:
+        lead = table(Lead)
+        connection.execute(update(lead).where(lead.c.id == lead_id).values(**values))
+
+
+def test_the_list_shows_where_a_lead_goes_within_a_week(filled: Callable[[str], Store]) -> None:
+    store, now = filled("small"), datetime.now(UTC)
+    come(store, 1, next_band="warm", next_band_at=now + timedelta(days=3, hours=1))
+    come(store, 2, waits_for=" hot ", next_band="nurture", next_band_at=now + timedelta(days=2))
+    bands = show(store, "priority").dataframe[0].value["band"]
+    assert [text.replace("\u00a0", " ") for text in bands] == ["● Hot ↘ Warm 3 d", "● Warm ? … Hot"]
+    come(store, 1, next_band="warm", next_band_at=now + timedelta(days=9))
+    assert show(store, "priority").dataframe[0].value["band"][0] == "● Hot"
+
+
+def test_the_lead_says_what_comes_if_nothing_happens(filled: Callable[[str], Store]) -> None:
+    store, now = filled("small"), datetime.now(UTC)
+    come(store, 2, waits_for=" hot ", next_band="nurture", next_band_at=now + timedelta(days=9.1))
+    shown = text_of(show(store, "lead", lead="2"))
+    assert "Waits for Hot: the score is enough" in shown
+    assert "Cools to Nurture in 9 days if nothing happens" in shown
+    come(store, 2, waits_for="", next_band="hot", next_band_at=now - timedelta(seconds=9))
+    shown = text_of(show(store, "lead", lead="2"))
+    assert "Warms to Hot within the hour if nothing happens" in shown
+    assert "Waits" not in shown
 
 
 def test_every_band_is_named_with_its_count(filled: Callable[[str], Store]) -> None:

@@ -15,11 +15,13 @@ from scoring.explain import (
     ago,
     confidence,
     contribution_text,
+    outlook_text,
     reasons,
     summary,
     times_label,
     top_reasons,
     value_label,
+    waiting_text,
 )
 from scoring.leads import Engagement, RecordKey
 from scoring.operators import DAY_US
@@ -58,6 +60,24 @@ def row(points: int, label: str = "Rule", kind: str = "rule", known: bool = True
 )
 def test_an_age_is_cut_off_and_never_rounded_up(days: float, text: str) -> None:
     assert ago(round(days * DAY_US)) == text
+
+
+@pytest.mark.parametrize(
+    ("label", "days", "better", "text"),
+    [
+        ("Warm", 3.9, False, "Cools to Warm in 3 days if nothing happens"),
+        ("Hot", 0.01, True, "Warms to Hot within the hour if nothing happens"),
+        ("Hot", 0.5, True, "Warms to Hot in 12 hours if nothing happens"),
+        ("", 61, False, "No longer scored in 2 months if nothing happens"),
+    ],
+)
+def test_what_lies_ahead_is_said_in_words(label: str, days: float, better: bool, text: str) -> None:
+    assert outlook_text(label, round(days * DAY_US), better=better) == text
+
+
+def test_what_a_lead_waits_for_is_said_in_words() -> None:
+    expected = "Waits for Hot and Warm: the score is enough, this week's room is taken"
+    assert waiting_text(["Hot", "Warm"]) == expected
 
 
 def test_a_label_counts_and_dates() -> None:
