@@ -23,7 +23,7 @@ from scoring.rules import DEFAULT_RULES_TEXT, parse_rule_set
 #: The default rules with bands that hold on to whom they have.
 STICKY = DEFAULT_RULES_TEXT
 for old, new in (
-    ("from: 65, leave_at: 60", "from: 40, leave_at: 10"),
+    ("from: 65, leave_at: 60", "from: 48, leave_at: 10, dwell_days: 2, capacity: {per_week: 20}"),
     ("from: 40, leave_at: 36", "from: 9"),
     ("label: Nurture, from: 20", "label: Nurture, from: 8"),
 ):
@@ -32,15 +32,12 @@ for old, new in (
 
 
 def live(loop: Loop) -> None:
-    """Two first reads, joined people, weeks of decay, other rules, changes that move scores."""
+    """Two first reads, joined people, weeks of decay, other rules, a change that moves a score."""
     loop.settle()
-    same = [
-        loop.client.add_contact(email="ada@acme.example", jobtitle="CEO", lastname="Berg"),
-        loop.client.add("Lead", LastName="Berg", Company="Acme", Email="ada@acme.example"),
-    ]
+    contact = loop.client.add_contact(email="ada@acme.example", jobtitle="CEO", lastname="Berg")
+    loop.client.add("Lead", LastName="Berg", Company="Acme", Email="ada@acme.example")
     loop.settle()
-    loop.client.change_contact(same[0], jobtitle="Intern")
-    loop.settle()
+    loop.client.change_contact(contact, jobtitle="Intern")
     loop.clock.advance(86_400 * 6)
     loop.catch_up()
     rules, problems = parse_rule_set(STICKY)
@@ -55,7 +52,7 @@ def live(loop: Loop) -> None:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
-    with running(tmp_path_factory.mktemp("replay"), FakeClock(), leads=40, seed=3) as loop:
+    with running(tmp_path_factory.mktemp("replay"), FakeClock(), leads=36, seed=3) as loop:
         live(loop)
         yield loop
 
@@ -87,10 +84,17 @@ def test_everything_that_the_loop_logged_computes_to_the_same_bytes(lived: Loop)
 
 def test_the_band_before_is_part_of_the_log(lived: Loop) -> None:
     """Some are in a band that their score alone would not reach: without it they would differ."""
-    held = [e for e in lived.rows(LOG) if e.band == "hot" and e.value < 40_000]
+    held = [e for e in lived.rows(LOG) if e.band == "hot" and e.value < 48_000]
     held = [entry for entry in held if entry.rule_set_hash != lived.rows(LOG)[0].rule_set_hash]
     assert held
     assert all(entry.previous_band == "hot" for entry in held)
+
+
+def test_what_decided_a_band_besides_the_score_is_part_of_the_log(lived: Loop) -> None:
+    """With a dwell and a capacity: since when it was in its band, and where thresholds stood."""
+    named = {name for entry in lived.rows(LOG) for name in entry.situation or ()}
+    assert named >= {"state", "moved"}
+    assert any(entry.cause == "room" for entry in lived.rows(LOG))
 
 
 def test_it_replays_from_postgresql(lived: Loop, postgres_url: str) -> None:
