@@ -135,6 +135,7 @@ class Supervisor:
         self.host = "127.0.0.1" if settings.host in child.EVERYWHERE else settings.host
         self.port = settings.port
         self.children: list[Child] = []
+        self.sandbox: Child | None = None
         self.stopping = False
         self.announced = False
 
@@ -177,7 +178,6 @@ class Supervisor:
             "LEADLIGHT_POLL_SECONDS": str(self.settings.poll_seconds),
         }
         self.worker = Child("worker", [*_LEADLIGHT, "worker"], common)
-        self.sandbox: Child | None = None
         self.children = [Child("dashboard", [*_LEADLIGHT, "dashboard"], common)]
         if self.settings.has_crm:
             self.children.append(self.worker)
@@ -253,11 +253,14 @@ class Supervisor:
         self.stopping = True
 
     def _stop_children(self) -> None:
-        for each in self.children:
-            each.ask_to_stop()
-        deadline = time.monotonic() + STOP_SECONDS
-        for each in self.children:
-            each.wait_for_end(deadline)
+        """Stop the sandbox last: a worker that still reads must not find it gone."""
+        others = [each for each in self.children if each is not self.sandbox]
+        for group in (others, [self.sandbox] if self.sandbox else []):
+            for each in group:
+                each.ask_to_stop()
+            deadline = time.monotonic() + STOP_SECONDS
+            for each in group:
+                each.wait_for_end(deadline)
 
 
 def run(settings: Settings) -> int:
