@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import floors
+from benchmarks import columns, floors
 from benchmarks.engine.report import Measured, draw, measure, section
 from benchmarks.engine.sizes import FULL, QUICK
 from benchmarks.engine.table import markdown
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str]) -> None:
             print("\n".join(markdown(measure(QUICK, Path(folder)).rows)))
             return
         engine = measure(FULL, Path(folder))
-        results = product(Path(folder)) + _on_many_machines(Path(folder))
+        results = product(Path(folder)) + columns.measure(Path(folder))
+        results += _on_many_machines(Path(folder))
     draw(engine, PICTURES)
     REPORT.write_text(report(engine, results, datetime.now(UTC)), "utf-8")
     say(f"Written to {REPORT.name}.")

@@ -133,8 +133,11 @@ def _others(great: Estate, ours: Scores) -> dict[str, Work]:
     works: dict[str, Callable[[], Any]] = {
         "Polars, streaming": lambda: polars_peer.scores(leads, events, NOW, "streaming"),
         "Polars, in memory": lambda: polars_peer.scores(leads, events, NOW, "in-memory"),
-        "Polars, our bitmasks": lambda: polars_peer.scores_by_mask(
+        "Polars, our bitmasks, streaming": lambda: polars_peer.scores_by_mask(
             leads, masks, bits, NOW, "streaming"
+        ),
+        "Polars, our bitmasks, in memory": lambda: polars_peer.scores_by_mask(
+            leads, masks, bits, NOW, "in-memory"
         ),
         "DuckDB": lambda: database.scores(NOW),
     }
@@ -147,8 +150,9 @@ def _others(great: Estate, ours: Scores) -> dict[str, Work]:
 # -- the table -------------------------------------------------------------------------------------
 
 
-def _polars(times: Mapping[str, float]) -> float:
-    return min(times["Polars, streaming"], times["Polars, in memory"])
+def _polars(times: Mapping[str, float], on: str = "Polars") -> float:
+    """Seconds of the faster of its two engines."""
+    return min(times[f"{on}, streaming"], times[f"{on}, in memory"])
 
 
 def _rows(times: Mapping[str, float], limits: Limits, columns: Columns) -> list[Row]:
@@ -160,7 +164,8 @@ def _rows(times: Mapping[str, float], limits: Limits, columns: Columns) -> list[
         times_faster(work, full, plain, times["plain interpreter"], 250),
         times_faster("the same", full, "Polars, the faster of two engines", _polars(times), 8),
         times_faster("the same", full, "DuckDB", times["DuckDB"], 8),
-        times_faster("the same", full, "Polars, our bitmasks", times["Polars, our bitmasks"], 4),
+        times_faster("the same", full, "Polars, our bitmasks, the faster of two engines",
+                     _polars(times, "Polars, our bitmasks"), 4),
         Row("the same", spoken(full), f"memory bandwidth: {limits.moving}",
             spoken(limits.moving_seconds), f"{moved:.1%}", "at least 5 %", moved >= 0.05, BOUND),
         Row("the same", spoken(full), f"arithmetic: {limits.fading}",
