@@ -22,6 +22,10 @@ from scoring.rule_set import Each
 
 #: Further away than this the factor between two times is worked out anew instead.
 _FARTHEST_HALVINGS = 500
+#: So many engagements of a lead are followed out of the time frame one by one,
+_MOST_MOVES = 4
+#: and so many leads of a block of which more have left.
+_MOST_SEARCHES = 100
 #: So many halvings leave nothing of any points.
 _NOTHING = -1_000.0
 
@@ -35,12 +39,21 @@ class Sparse:
 
 
 @dataclass(frozen=True, slots=True)
+class _Frame:
+    """Which engagements of leads are inside the time frame."""
+
+    begins: Integers  # the oldest that is, as a position among the hits
+    ends: Integers  # the position after the newest one so far
+    until: Integers  # the first instant at which that one is out; FOREVER where none is inside
+
+
+@dataclass(frozen=True, slots=True)
 class _State:
     """What was measured for the leads of a part."""
 
     at: int
     amounts: NDArray[Any]
-    until: Integers | None  # when a lead's amount next changes otherwise than by fading
+    frame: _Frame | None  # until it moves on, amounts change by fading only
     next_at: int  # when the next engagement of any of the leads comes
 
 
@@ -71,7 +84,7 @@ class Fading:
         state = block.part.kept.get(self)
         if state is None or not self._holds(state, now):
             state = self._state(block, hits, now)
-        elif state.until is not None:
+        elif state.frame is not None:
             state = self._renewed(state, block, hits, now)
         block.part.kept[self] = state
         return hits, state.amounts, self._factor(state.at, now)
@@ -99,43 +112,85 @@ class Fading:
         return half_life is None or (now - state.at) / half_life < _FARTHEST_HALVINGS
 
     def _state(self, block: Block, hits: Hits, now: int) -> _State:
-        amounts, until = self._measure(hits, block.ages(self._each.pattern), now)
-        return _State(now, amounts, until, block.next_at)
+        amounts, frame = self._measure(hits, block.ages(self._each.pattern), block)
+        return _State(now, amounts, frame, block.next_at)
 
     def _renewed(self, state: _State, block: Block, hits: Hits, now: int) -> _State:
-        """The state with those leads measured again whose time has come."""
-        assert state.until is not None
-        due = np.flatnonzero(state.until <= now)
+        """The state with those leads measured again of whom an engagement has left the frame."""
+        frame = state.frame
+        assert frame is not None
+        due = np.flatnonzero(frame.until <= now)
         if len(due) == 0:
             return state
-        if len(due) * 4 > len(hits.who):
+        if len(due) * 4 > len(hits.who) or self._each.first:
             return self._state(block, hits, now)
-        some = hits.of(due)
-        amounts, until = state.amounts.copy(), state.until.copy()
-        fresh, leaving = self._measure(some, block.ages_of(some.rows), now)
-        assert leaving is not None
-        until[due] = leaving
-        amounts[due] = fresh if self._half_life_us is None else fresh / self._factor(state.at, now)
-        return _State(state.at, amounts, until, state.next_at)
+        ends = frame.ends[due]
+        moved = self._moved_on(block, hits, frame.begins[due], ends, now)
+        if moved is None:
+            return self._state(block, hits, now)
+        amounts, begins, until = state.amounts.copy(), frame.begins.copy(), frame.until.copy()
+        begins[due], until[due] = moved.begins, moved.until
+        number = ends - moved.begins
+        if self._each.frequency is not None:
+            number = np.minimum(number, self._each.frequency)
+        if self._plain:
+            amounts[due] = number
+        else:
+            inside = _runs(ends - number, number)
+            worth = self._worth(block.ages_of(hits.rows[inside]))
+            edges = np.cumsum(number)
+            sums = _sums(worth, edges - number, edges)
+            amounts[due] = sums / self._factor(state.at, now)
+        return _State(state.at, amounts, _Frame(begins, frame.ends, until), state.next_at)
+
+    def _moved_on(
+        self, block: Block, hits: Hits, begins: Integers, ends: Integers, now: int
+    ) -> _Frame | None:
+        """The frame of some leads at a later time; None if that is far away."""
+        at, oldest = block.part.at, now - int(self._span)
+        begins = begins.copy()
+        left = np.arange(len(begins))
+        for _ in range(_MOST_MOVES):
+            left = left[begins[left] < ends[left]]
+            left = left[at[hits.rows[begins[left]]] < oldest]
+            begins[left] += 1
+        if len(left) > _MOST_SEARCHES:
+            return None
+        for lead in left:
+            inside = at[hits.rows[begins[lead] : ends[lead]]]
+            begins[lead] += np.searchsorted(inside, oldest)
+        return self._frame(at, hits, begins, ends)
+
+    def _frame(self, at: Integers, hits: Hits, begins: Integers, ends: Integers) -> _Frame:
+        until = np.full(len(begins), FOREVER)
+        some = np.flatnonzero(begins < ends)
+        until[some] = at[hits.rows[begins[some]]] + int(self._span) + 1
+        return _Frame(begins, ends, until)
 
     # -- at one time -------------------------------------------------------------------------------
 
     def _measure(
-        self, hits: Hits, ages: Floats, now: int | None = None
-    ) -> tuple[NDArray[Any], Integers | None]:
-        """Each lead's amount; with `now` also until when it holds, None = as long as it fades."""
+        self, hits: Hits, ages: Floats, keeping: Block | None = None
+    ) -> tuple[NDArray[Any], _Frame | None]:
+        """Each lead's amount; of leads to be kept also the time frame, None = there is none."""
+        framed = keeping is not None and self._framed
         if self._each.first:
-            first = ages.take(hits.edges[:-1])
+            starts = hits.edges[:-1]
+            first = ages.take(starts)
             inside = first <= self._span
             amounts = inside.astype(np.int32) if self._plain else self._worth(first) * inside
-            return amounts, self._until(now, first, inside)
+            if keeping is None or not framed:
+                return amounts, None
+            return amounts, self._frame(keeping.part.at, hits, starts, starts + inside)
         counting = ages <= self._span
-        if self._plain or self._each.frequency is not None or (now is not None and self._framed):
-            number = _per_lead(hits, counting)
-            return self._amounts(hits, ages, counting, number), self._leaving(
-                hits, ages, number, now
-            )
-        return self._amounts(hits, ages, counting, None), None
+        if not (self._plain or self._each.frequency is not None or framed):
+            return self._amounts(hits, ages, counting, None), None
+        number = _per_lead(hits, counting)
+        amounts = self._amounts(hits, ages, counting, number)
+        if keeping is None or not framed:
+            return amounts, None
+        ends = self._ends(hits, ages)
+        return amounts, self._frame(keeping.part.at, hits, ends - number, ends)
 
     def _amounts(
         self,
@@ -157,16 +212,6 @@ class Fading:
             worth *= counting
         starts = hits.edges[:-1]
         return np.add.reduceat(worth, starts) if len(starts) else np.empty(0)
-
-    def _leaving(
-        self, hits: Hits, ages: Floats, number: NDArray[np.int32], now: int | None
-    ) -> Integers | None:
-        """When the oldest engagement of each lead leaves the time frame."""
-        if now is None or not self._framed or not len(ages):
-            return None
-        some = number > 0
-        oldest = ages.take(np.where(some, self._ends(hits, ages) - number, 0))
-        return self._until(now, oldest, some)
 
     @property
     def _plain(self) -> bool:
@@ -195,13 +240,6 @@ class Fading:
         """For each lead the position after its newest hit up to now."""
         past = ages <= STILL_TO_COME
         return hits.edges[1:] if past.all() else hits.edges[:-1] + _per_lead(hits, past)
-
-    def _until(self, now: int | None, ages: Floats, counts: NDArray[np.bool_]) -> Integers | None:
-        """When engagements of these ages leave the time frame; FOREVER for those that are out."""
-        if now is None or not self._framed:
-            return None
-        left = np.where(counts, self._span - ages, 0).astype(np.int64)
-        return np.where(counts, now + 1 + left, FOREVER)
 
 
 def points_of(each: Each, fading: Fading, block: Block) -> Sparse:
@@ -275,3 +313,10 @@ def _sums(values: Floats, begin: Integers, end: Integers) -> Floats:
         edges = edges[:-1]
     result[rows] = np.add.reduceat(values, edges)[0::2]
     return result
+
+
+def _runs(begins: Integers, lengths: Integers) -> Integers:
+    """The whole numbers from each beginning on, so many each."""
+    before = np.cumsum(lengths) - lengths
+    found: Integers = np.arange(int(lengths.sum())) + np.repeat(begins - before, lengths)
+    return found

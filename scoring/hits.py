@@ -37,14 +37,6 @@ class Hits:
         rows = self.rows[edges[0] : edges[-1]]
         return Hits(self.who[first:last] - low, edges - edges[0], rows)
 
-    def of(self, which: Integers) -> Hits:
-        """Those of some of `who`, by position in `who`."""
-        begins = self.edges[which]
-        lengths = self.edges[which + 1] - begins
-        edges = np.concatenate([[0], np.cumsum(lengths)])
-        places = np.arange(edges[-1]) + np.repeat(begins - edges[:-1], lengths)
-        return Hits(self.who[which], edges, self.rows[places])
-
 
 def wanted_by(log: Log, patterns: Iterable[Pattern]) -> Wanted:
     """For each pattern which of the distinct engagements match it."""
