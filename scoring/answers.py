@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.bands import Band, band_after
 from scoring.blocks import Block
+from scoring.columns import Small
 from scoring.compiling import FALSE, TRUE
 from scoring.criteria import Condition
 from scoring.rule_set import RuleSet
@@ -54,6 +56,14 @@ class Scores:
         )
 
 
+class Refinement(Protocol):
+    """Closer bounds for some leads, see `scoring.refining`."""
+
+    def put(self, total: Points) -> None:
+        """Replace lows and highs (rows 1 and 2) by closer ones."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the rule set says of leads beside their points."""
@@ -79,6 +89,10 @@ class Judge:
             for d in rule_set.disqualifiers
         ]
         self._lasts = all(map(shared.lasts, verdict_conditions(rule_set)))
+
+    def possible(self, block: Block) -> list[tuple[int, Small]]:
+        """Of each disqualifier the most points it leaves, and for each lead if it may hold."""
+        return [(cap, may_hold(block)) for cap, _, may_hold in self._disqualifiers]
 
     def verdict(self, block: Block) -> Verdict:
         """Who is not scored, and who never above what."""
@@ -154,11 +168,14 @@ def answer(
     verdict: Verdict,
     bands: BandTable,
     held: BandPositions | None,
+    refinement: Refinement | None = None,
 ) -> None:
     """From the leads' points, lows and highs (in `total`, which is used up) to what they score."""
     total.clip(_BOTTOM, _TOP, out=total)
     if verdict.caps is not None:
         np.minimum(total, verdict.caps, out=total)
+    if refinement is not None:
+        refinement.put(total)
     found.value[part], found.low[part], found.high[part] = total
     band = bands.of(total, held)
     found.band[part] = band[0]

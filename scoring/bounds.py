@@ -8,48 +8,36 @@ can matter are tried together.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TypeVar
 
-from scoring.cells import NO_EVENTS, table_fact
-from scoring.compiling import (
-    TRUE,
-    UNKNOWN,
-    Gives,
-    Truth,
-    outcome,
-    truth_of,
-    ungated,
-)
-from scoring.criteria import (
-    All,
-    Any_,
-    Condition,
-    EngagementTest,
-    FactTest,
-    Not,
-    Silence,
-    facts_of,
-    leaves,
+from scoring.cells import NO_EVENTS
+from scoring.compiling import Gives, Truth, truth_of
+from scoring.criteria import EngagementTest, Silence, facts_of
+from scoring.joint import (
+    Happened,
+    JointTable,
+    Reader,
+    Seen,
+    event_tests,
+    fades,
+    joint_table,
 )
 from scoring.possible import Case, known, possible_cases
-from scoring.rule_set import ByChoice, ByRange, Disqualifier, Each, PerUnit, Rule, RuleSet
+from scoring.rule_set import Disqualifier, PerUnit, Rule, RuleSet
 
 #: Values of several facts that are tried together; beyond that each rule is looked at by itself.
 MOST_TOGETHER = 256
-#: Cases of the other facts that one value is compared with another in; beyond that it is kept.
-MOST_COMPARED = 2_000
+#: Combinations of all that one rule looks at; beyond that it is looked at by itself.
+MOST_COMBINED = 4_096
 REMEMBERED = 20_000
-ENABLED = False
 NO_CAP = 10**9
 
-Cases = Mapping[str, Case | None]
-Happened = Mapping[EngagementTest | Silence, int]
 Vector = tuple[int, ...]
-Reader = Rule | Disqualifier
 T = TypeVar("T")
 
 
@@ -71,37 +59,18 @@ class Together:
     #: that read nothing else by group, of the others by position
     alone: tuple[tuple[int, int, int], ...]
     rules: tuple[int, ...]
-    disqualifiers: frozenset[int]  # the same
-    lows: tuple[Trial, ...]
+    disqualifiers: frozenset[int]
+    lows: tuple[Trial, ...]  # none: the sum of what each rule could give by itself is attained
     highs: tuple[Trial, ...]
-
-
-@dataclass(slots=True)
-class _Linked:
-    """How rules over several things see the values of one fact: the number of each case."""
-
-    readers: Sequence[Reader]
-    numbers: dict[tuple[object, ...], int] = field(default_factory=dict)
-    examples: list[Case | None] = field(default_factory=list)
-    remembered: dict[Case | None, int] = field(default_factory=dict)
-
-    def number(self, fact: str, value: Case | None) -> int:
-        found = self.remembered.get(value)
-        if found is None:
-            seen = tuple(_seen(reader, fact, value) for reader in self.readers)
-            found = self.numbers.setdefault(seen, len(self.numbers))
-            if found == len(self.examples):
-                self.examples.append(value)
-            if len(self.remembered) >= REMEMBERED:
-                self.remembered.clear()
-            self.remembered[value] = found
-        return found
 
 
 class Bounds:
     """The bounds of a rule set, worked out once; the same for one lead and for many."""
 
-    def __init__(self, rule_set: RuleSet, gives: Sequence[Gives]) -> None:
+    def __init__(
+        self, rule_set: RuleSet, gives: Sequence[Gives], like: Bounds | None = None
+    ) -> None:
+        """`like`: bounds of another rule set, whose work is taken over where nothing differs."""
         self._gives = gives
         self._rules = rule_set.rules()
         self._disqualifiers = rule_set.disqualifiers
@@ -110,37 +79,59 @@ class Bounds:
             for position, group in enumerate(g for d in rule_set.dimensions for g in d.groups)
             for _ in group.rules
         ]
-        self._readers: list[tuple[Reader, frozenset[str], bool]] = [
-            *((rule, rule.facts(), _looks_at_events(rule)) for rule in self._rules),
-            *((d, facts_of(d.when), _looks_at_events(d)) for d in self._disqualifiers),
+        self._readers: list[tuple[Reader, frozenset[str]]] = [
+            *((rule, rule.facts()) for rule in self._rules),
+            *((entry, facts_of(entry.when)) for entry in self._disqualifiers),
         ]
         self._cases = self._clear(possible_cases(rule_set))
-        read = frozenset[str]().union(*(facts for _, facts, _ in self._readers))
-        self._unclear = tuple(read - self._cases.keys())
-        #: (None: the fact stays unknown)
-        self._spans = {
-            fact: self._span(fact, (None, *cases)) for fact, cases in self._cases.items()
+        self._seen = self._looks(like)
+        while too_large := self._too_large():
+            self._cases = self._clear(
+                {fact: cases for fact, cases in self._cases.items() if fact not in too_large}
+            )
+            self._seen = self._looks(like)
+        #: by fact the positions of the rules that depend on it and nothing else
+        self.alone_on: dict[str, list[int]] = {
+            fact: [
+                position
+                for position, (reader, facts) in enumerate(self._readers)
+                if fact in facts and isinstance(reader, Rule) and not self._is_joint(position)
+            ]
+            for fact in self._cases
         }
+        others: Mapping[object, JointTable] = like.known_tables if like else {}
+        #: of each rule (then disqualifier) that looks at more than one fact, by position
+        self.tables: dict[int, JointTable] = {
+            position: joint_table(reader, facts, self._seen, others)
+            for position, (reader, facts) in enumerate(self._readers)
+            if self._is_joint(position)
+        }
+        self.known_tables: Mapping[object, JointTable] = {
+            table.key: table for table in self.tables.values()
+        }
+        read = frozenset[str]().union(*(facts for _, facts in self._readers))
+        self._unclear = tuple(read - self._cases.keys())
+        #: of each fact the cases that can give the least, and the most (None: it stays unknown)
+        self.spans = {fact: self._span(fact, (None, *cases)) for fact, cases in self._cases.items()}
         linked = [fact for fact in sorted(self._cases) if not self._simple(fact)]
-        if not ENABLED:
-            linked = []
         #: of rules that read one simple fact: what counts for low and high while it is unknown
         self.unknown: dict[int, tuple[int, int]] = {
-            position: (self._alone(position, lows[0]), self._alone(position, highs[0]))
-            for fact, (lows, highs) in self._spans.items()
-            if fact not in linked and ENABLED
-            for position, _ in self._reading(fact)
+            position: (self.alone(position, lows[0]), self.alone(position, highs[0]))
+            for fact, (lows, highs) in self.spans.items()
+            if fact not in linked
+            for position in self.alone_on[fact]
         }
         #: facts that have to be tried together
         self.linked = tuple(linked)
-        self._seen = [_Linked(self._joint(fact)) for fact in linked]
-        tests = {leaf: None for fact in linked for reader in self._joint(fact)
-                 for leaf in _event_tests(reader)}  # fmt: skip
+        tests = {test: None for position, table in self.tables.items() for test in table.events
+                 if self._readers[position][1] & set(linked)}  # fmt: skip
         #: what rules over linked facts ask about engagements, too
         self.event_tests: tuple[tuple[EngagementTest | Silence, Truth], ...] = tuple(
             (test, truth_of(test)) for test in tests
         )
         self._together: dict[tuple[int, ...], Together | None] = {}
+        if like is not None and self._linking() == like._linking():
+            self._together = like._together
 
     @property
     def facts(self) -> Collection[str]:
@@ -165,72 +156,104 @@ class Bounds:
     def exact(self, values: Mapping[str, Case]) -> bool:
         """Whether the bounds of a lead with these facts are attained, not only never exceeded."""
         clear = all(fact in values for fact in self._unclear)
-        return clear and not self._too_much([f for f in self.linked if f not in values])
+        return clear and not self.too_much([f for f in self.linked if f not in values])
 
-    def number(self, position: int, value: Case | None) -> int:
-        """The number of the case that a value of a linked fact belongs to."""
-        return self._seen[position].number(self.linked[position], value)
+    def seen(self, fact: str) -> Seen:
+        """How rules over several things see the values of a linked fact."""
+        return self._seen[fact]
 
     def together(self, numbers: tuple[int, ...], unknown: Sequence[str]) -> Together | None:
         """What to try while some linked facts are unknown; None = too much to try.
 
-        `numbers`: of every linked fact (see `number`), then the truth of each of `event_tests`.
+        `numbers`: of each linked fact (`Seen.number`), then of each event test 1 if true, else 0.
         """
         if numbers not in self._together:
             if len(self._together) >= REMEMBERED:
                 self._together.clear()
-            too_much = self._too_much(unknown)
+            too_much = self.too_much(unknown)
             self._together[numbers] = None if too_much else self._plan(numbers, unknown)
         return self._together[numbers]
 
+    def too_much(self, unknown: Sequence[str]) -> bool:
+        """Whether there is too much to try while these facts are unknown."""
+        spans = [self.spans[fact] for fact in unknown]
+        return any(prod(len(span[side]) for span in spans) > MOST_TOGETHER for side in (0, 1))
+
+    def corrections(self) -> dict[tuple[int, str], tuple[int, int]]:
+        """By group and simple fact: what, while the fact is unknown, has to be added to the lows
+        and highs of the rules that read it, each looked at by itself."""
+        found: dict[tuple[int, str], tuple[int, int]] = {}
+        for position, (low, high) in self.unknown.items():
+            (fact,) = self._readers[position][1]
+            given, key = self._gives[position]({}, NO_EVENTS), (self.group_of[position], fact)
+            lower, higher = found.get(key, (0, 0))
+            found[key] = lower + low - given.low, higher + high - given.high
+        return {key: both for key, both in found.items() if any(both)}
+
+    def alone(self, position: int, case: Case | None) -> int:
+        """Points of a rule that reads one fact, in one case of it."""
+        (fact,) = self._readers[position][1]
+        return self._gives[position](known({fact: case}), NO_EVENTS).points
+
     # -- one fact ------------------------------------------------------------------------------
 
+    def _is_joint(self, position: int) -> bool:
+        """Whether it is a disqualifier, or a rule for which more than one fact matters."""
+        reader, facts = self._readers[position]
+        if not facts or not facts <= self._cases.keys():
+            return False
+        joint = len(facts) > 1 or fades(reader) or bool(event_tests(reader))
+        return joint or isinstance(reader, Disqualifier)
+
     def _clear(self, cases: dict[str, tuple[Case, ...]]) -> dict[str, tuple[Case, ...]]:
-        """Without facts that are read together with one that has too many cases."""
+        """Without facts that are read together with one that has too many cases, or is counted
+        in units."""
         while True:
             left_out = {
                 fact
-                for _, facts, _ in self._readers
-                if not facts <= cases.keys()
+                for reader, facts in self._readers
+                if not facts <= cases.keys() or _counts_units(reader, facts)
                 for fact in facts & cases.keys()
             }
             if not left_out:
                 return cases
             cases = {fact: found for fact, found in cases.items() if fact not in left_out}
 
-    def _reading(self, fact: str) -> Iterator[tuple[int, bool]]:
-        """Positions of the rules that read the fact, and whether they depend on it alone."""
-        for position, (_, facts, eventful) in enumerate(self._readers[: len(self._rules)]):
-            if fact in facts:
-                yield position, len(facts) == 1 and not eventful
+    def _looks(self, like: Bounds | None) -> dict[str, Seen]:
+        joint = [self._readers[p] for p in range(len(self._readers)) if self._is_joint(p)]
+        found = {}
+        for fact, cases in self._cases.items():
+            seen = Seen(fact, tuple(r for r, facts in joint if fact in facts), cases)
+            known = like._seen.get(fact) if like else None
+            found[fact] = known if known == seen and known is not None else seen
+        return found
 
-    def _joint(self, fact: str) -> list[Reader]:
-        """The rules and disqualifiers for which more matters than this fact."""
-        return [r for r, facts, eventful in self._readers
-                if fact in facts and (len(facts) > 1 or eventful)]  # fmt: skip
+    def _too_large(self) -> set[str]:
+        """Facts of rules that look at too many combinations."""
+        return {
+            fact
+            for position, (reader, facts) in enumerate(self._readers)
+            if self._is_joint(position)
+            and prod(len(self._seen[f].examples) for f in facts) << len(event_tests(reader))
+            > MOST_COMBINED
+            for fact in facts
+        }
 
     def _simple(self, fact: str) -> bool:
         """Whether each of its readers can be looked at by itself, and that still is exact."""
-        lows, highs = self._spans[fact]
-        if len(lows) > 1 or len(highs) > 1 or self._joint(fact):
+        lows, highs = self.spans[fact]
+        if len(lows) > 1 or len(highs) > 1:
             return False
-        worst, best = known({fact: lows[0]}), known({fact: highs[0]})
-        for reader, facts, _ in self._readers:
-            if fact in facts and isinstance(reader, Disqualifier):
-                # by itself it counts as possible for low, and as absent for high
-                truth = truth_of(reader.when)
-                if truth(worst, NO_EVENTS) != TRUE or truth(best, NO_EVENTS) == TRUE:
-                    return False
+        for position, table in self.tables.items():
+            if fact not in table.facts:
+                continue
+            if len(table.facts) > 1 or table.events or isinstance(self._readers[position][0], Rule):
+                return False
+            # by itself a disqualifier counts as possible for low, and as absent for high
+            number = self._seen[fact].number
+            if table.at((number(lows[0]),)) != 0 or table.at((number(highs[0]),)) != 1:
+                return False
         return True
-
-    def _is_alone(self, position: int) -> bool:
-        """Whether a rule is found by its one fact alone, see `cells.table_fact`."""
-        return table_fact(self._rules[position]) is not None
-
-    def _alone(self, position: int, case: Case | None) -> int:
-        """Points of a rule that reads one fact, in one case of it."""
-        (fact,) = self._readers[position][1]
-        return self._gives[position](known({fact: case}), NO_EVENTS).points
 
     def _span(
         self, fact: str, cases: Sequence[Case | None]
@@ -240,144 +263,145 @@ class Bounds:
         for case in cases:
             look, vector = self._profile(fact, case)
             classes.setdefault(look, {}).setdefault(vector, case)
-        lows = [case for found in classes.values() for case in _best(found, -1)]
-        highs = [case for found in classes.values() for case in _best(found, 1)]
+        lows = [case for found in classes.values() for case in best(found, -1)]
+        highs = [case for found in classes.values() for case in best(found, 1)]
         return tuple(lows), tuple(highs)
 
     def _profile(self, fact: str, case: Case | None) -> tuple[tuple[object, ...], Vector]:
         """How rules see a case: what cannot be compared, and numbers where more means more."""
         sums: dict[int, int] = {}
-        for position, alone in self._reading(fact):
-            if alone:
-                group = self.group_of[position]
-                sums[group] = sums.get(group, 0) + self._alone(position, case)
+        for position in self.alone_on[fact]:
+            group = self.group_of[position]
+            sums[group] = sums.get(group, 0) + self.alone(position, case)
         vector = [sums[group] for group in sorted(sums)]
         look: list[object] = []
-        for reader, facts, eventful in self._readers:
-            if fact not in facts or (isinstance(reader, Rule) and len(facts) == 1 and not eventful):
-                continue
-            others = None if eventful else self._others(fact, facts, reader)
-            if others is None:
-                look.append(_seen(reader, fact, case))
-            else:
-                vector += [_worth(reader, {**other, fact: case}, {}) for other in others]
+        for table in self.tables.values():
+            if fact in table.facts:
+                number = self._seen[fact].number(case)
+                if table.fades:
+                    look.append(table.slice(fact, number))
+                else:
+                    vector += table.slice(fact, number)
         return tuple(look), tuple(vector)
-
-    def _others(self, fact: str, facts: frozenset[str], reader: Reader) -> list[Cases] | None:
-        """Every case of the other facts that a rule reads; None for too many."""
-        kept: list[list[tuple[str, Case | None]]] = []
-        for other in sorted(facts - {fact}):
-            distinct: dict[object, Case | None] = {}
-            for case in (None, *self._cases[other]):
-                distinct.setdefault(_seen(reader, other, case), case)
-            kept.append([(other, case) for case in distinct.values()])
-        if prod(map(len, kept)) > MOST_COMPARED:
-            return None
-        return [dict(combination) for combination in product(*kept)]
 
     # -- several facts -------------------------------------------------------------------------
 
-    def _too_much(self, unknown: Sequence[str]) -> bool:
-        spans = [self._spans[fact] for fact in unknown]
-        return any(prod(len(span[side]) for span in spans) > MOST_TOGETHER for side in (0, 1))
+    def _linking(self) -> object:
+        """Everything that what is tried together depends on."""
+        linked = set(self.linked)
+        return (
+            self.linked,
+            [(p, self.group_of[p], rule) for p, rule in enumerate(self._rules)
+             if rule.facts() & linked],
+            self._disqualifiers,
+            [self.spans[fact] for fact in self.linked],
+        )  # fmt: skip
+
+    def shares(self, other: Bounds) -> bool:
+        """Whether the same is tried together for both."""
+        return self._together is other._together
+
+    def trials(
+        self, unknown: Sequence[str], side: int
+    ) -> Iterator[tuple[dict[str, int], dict[int, int]]]:
+        """Every combination worth trying: numbers of the cases, and points by group of the rules
+        that read one of the facts and nothing else."""
+        alone = [position for fact in unknown for position in self.alone_on[fact]]
+        for combination in product(*(self.spans[fact][side] for fact in unknown)):
+            cases = dict(zip(unknown, combination, strict=True))
+            sums = dict.fromkeys((self.group_of[position] for position in alone), 0)
+            for position in alone:
+                (fact,) = self._readers[position][1]
+                sums[self.group_of[position]] += self.alone(position, cases[fact])
+            yield (
+                {fact: self._seen[fact].number(cases[fact]) for fact in unknown},
+                sums,
+            )
+
+    def asking(self, unknown: Collection[str]) -> tuple[list[int], frozenset[int]]:
+        """Positions of the joint rules, and of the disqualifiers, that read one of the facts."""
+        asked, first = set(unknown), len(self._rules)
+        found = [position for position, table in self.tables.items() if asked & set(table.facts)]
+        return (
+            [position for position in found if position < first],
+            frozenset(position - first for position in found if position >= first),
+        )
 
     def _plan(self, numbers: tuple[int, ...], unknown: Sequence[str]) -> Together:
-        cases = {
-            fact: self._seen[position].examples[numbers[position]]
-            for position, fact in enumerate(self.linked)
-        }
+        held = dict(zip(self.linked, numbers, strict=False))
         tests = (test for test, _ in self.event_tests)
         happened: Happened = dict(zip(tests, numbers[len(self.linked) :], strict=True))
-        asked = frozenset(unknown)
-        rules = [p for p, rule in enumerate(self._rules) if rule.facts() & asked]
-        caps = [p for p, entry in enumerate(self._disqualifiers) if facts_of(entry.when) & asked]
+        joint, disqualifiers = self.asking(unknown)
+        alone = [position for fact in unknown for position in self.alone_on[fact]]
+        givens = [(self.group_of[p], self._gives[p]({}, NO_EVENTS)) for p in alone]
 
         def trials(side: int, sign: int) -> tuple[Trial, ...]:
             classes: dict[object, dict[Vector, Trial]] = {}
-            for combination in product(*(self._spans[fact][side] for fact in unknown)):
-                learned = {**cases, **dict(zip(unknown, combination, strict=True))}
-                trial = self._trial(learned, happened, rules, caps)
+            for learned, sums in self.trials(unknown, side):
+                trial = self._trial({**held, **learned}, sums, happened, joint, disqualifiers)
                 vector = (*(points for _, points in trial.sums), trial.cap)
                 classes.setdefault(trial.conditions, {}).setdefault(vector, trial)
-            return tuple(trial for found in classes.values() for trial in _best(found, sign))
+            outer = Counter({self.group_of[position]: 0 for position in joint})
+            for group, given in givens:
+                outer[group] += given[1 + side]
+            cap = NO_CAP
+            for position in joint:
+                table = self.tables[position]
+                bound = (table.lows, table.highs)[side]
+                outer[self.group_of[position]] += int(bound[table.index(held, happened)])
+            for position in disqualifiers:
+                table = self.tables[len(self._rules) + position]
+                if (table.lows, table.highs)[side][table.index(held, happened)] == 0:
+                    cap = min(cap, self._disqualifiers[position].at_most)
+            by_itself = (*(points for _, points in sorted(outer.items())), cap)
+            if by_itself in classes.get((), {}):
+                return ()
+            return tuple(trial for found in classes.values() for trial in best(found, sign))
 
-        alone: dict[int, tuple[int, int]] = {}
-        joint = []
-        for position in rules:
-            if self._is_alone(position):
-                given, group = self._gives[position]({}, NO_EVENTS), self.group_of[position]
-                low, high = alone.get(group, (0, 0))
-                alone[group] = low + given.low, high + given.high
-            else:
-                joint.append(position)
+        apart: dict[int, tuple[int, int]] = {}
+        for group, given in givens:
+            low, high = apart.get(group, (0, 0))
+            apart[group] = low + given.low, high + given.high
         return Together(
-            tuple((group, low, high) for group, (low, high) in alone.items()),
+            tuple((group, low, high) for group, (low, high) in apart.items()),
             tuple(joint),
-            frozenset(caps),
+            disqualifiers,
             trials(0, -1),
             trials(1, 1),
         )
 
     def _trial(
-        self, cases: Cases, happened: Happened, rules: Sequence[int], caps: Sequence[int]
+        self,
+        numbers: Mapping[str, int],
+        sums: dict[int, int],
+        happened: Happened,
+        joint: Sequence[int],
+        disqualifiers: Collection[int],
     ) -> Trial:
+        """What the joint rules and disqualifiers give besides the `sums` of all others."""
         conditions: list[tuple[int, int, int]] = []
-        sums: dict[int, int] = {}
-        for position in rules:
-            rule, group = self._rules[position], self.group_of[position]
-            if isinstance(rule.gives, Each) and rule.when is not None:
-                conditions.append((position, *_truths(rule.when, cases, happened)))
+        for position in joint:
+            table, group = self.tables[position], self.group_of[position]
+            sums.setdefault(group, 0)
+            if table.fades:
+                conditions.append((position, *table.truths(table.index(numbers, happened))))
             else:
-                sums[group] = sums.get(group, 0) + _worth(rule, cases, happened)
-        holding = [
-            self._disqualifiers[position].at_most
-            for position in caps
-            if not _worth(self._disqualifiers[position], cases, happened)
-        ]
-        return Trial(tuple(sorted(sums.items())), min([NO_CAP, *holding]), tuple(conditions))
+                sums[group] += table.at(table.index(numbers, happened))
+        cap = NO_CAP
+        for position in disqualifiers:
+            table = self.tables[len(self._rules) + position]
+            if table.at(table.index(numbers, happened)) == 0:
+                cap = min(cap, self._disqualifiers[position].at_most)
+        return Trial(tuple(sorted(sums.items())), cap, tuple(conditions))
 
 
-def _worth(reader: Reader, cases: Cases, happened: Happened) -> int:
-    """A rule's points; 0 where a disqualifier holds, else 1."""
-    if isinstance(reader, Disqualifier):
-        return int(_truths(reader.when, cases, happened)[0] != TRUE)
-    holds, may_hold = (TRUE, TRUE)
-    if reader.when is not None:
-        holds, may_hold = _truths(reader.when, cases, happened)
-    return outcome(ungated(reader)(known(cases), NO_EVENTS), holds, may_hold, reader.missing).points
+def _counts_units(reader: Reader, facts: frozenset[str]) -> bool:
+    """Whether points per unit depend on something else as well."""
+    joint = len(facts) > 1 or bool(event_tests(reader))
+    return joint and isinstance(reader, Rule) and isinstance(reader.gives, PerUnit)
 
 
-def _truths(condition: Condition, cases: Cases, happened: Happened) -> tuple[int, int]:
-    """The condition's truth for the value and for the bounds."""
-    values = known(cases)
-
-    def truth(part: Condition, for_bounds: bool) -> int:
-        match part:
-            case All(parts):
-                return min(truth(inner, for_bounds) for inner in parts)
-            case Any_(parts):
-                return max(truth(inner, for_bounds) for inner in parts)
-            case Not(inner):
-                return TRUE - truth(inner, for_bounds)
-            case FactTest():
-                return truth_of(part, for_bounds=for_bounds)(values, NO_EVENTS)
-            case _:
-                return happened.get(part, UNKNOWN)
-
-    return truth(condition, False), truth(condition, True)
-
-
-def _event_tests(reader: Reader) -> list[EngagementTest | Silence]:
-    found = [] if reader.when is None else leaves(reader.when)
-    return [leaf for leaf in found if not isinstance(leaf, FactTest)]
-
-
-def _looks_at_events(reader: Reader) -> bool:
-    fades = isinstance(reader, Rule) and isinstance(reader.gives, Each)
-    return fades or bool(_event_tests(reader))
-
-
-def _best(found: Mapping[Vector, T], sign: int) -> list[T]:
+def best(found: Mapping[Vector, T], sign: int) -> list[T]:
     """Those that no other one equals or exceeds in every number (`sign` -1: is below)."""
     vectors = [tuple(sign * number for number in vector) for vector in found]
     return [
@@ -388,18 +412,3 @@ def _best(found: Mapping[Vector, T], sign: int) -> list[T]:
             for other in vectors
         )
     ]
-
-
-def _seen(reader: Reader, fact: str, case: Case | None) -> tuple[object, ...]:
-    """Everything a rule or disqualifier can see of a case."""
-    values = known({fact: case})
-    found: tuple[object, ...] = ()
-    if reader.when is not None:
-        tests = [t for t in leaves(reader.when) if isinstance(t, FactTest) and t.fact == fact]
-        found = tuple(truth_of(test)(values, NO_EVENTS) for test in tests)
-    if isinstance(reader, Disqualifier):
-        return found
-    gives = reader.gives
-    if isinstance(gives, ByChoice | ByRange | PerUnit) and gives.fact == fact:
-        return (*found, ungated(reader)(values, NO_EVENTS))
-    return found

@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 #: Changes when the same inputs could give another score; written into every score.
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 
 
 def compile_rule_set(rule_set: RuleSet) -> Scorer:

@@ -30,14 +30,17 @@ from scoring.answers import (
     verdict_conditions,
 )
 from scoring.blocks import BLOCK, Block, Part, in_order, parts_of, passing_parts
+from scoring.bounds import Bounds
 from scoring.cells import Cells, bound_to, cells_of
 from scoring.columns import Columns
+from scoring.compiling import rule_function
 from scoring.criteria import facts_of
 from scoring.events import patterns_of
 from scoring.givers import Compiled, FactTable, Giver, Rows, compiled, largest, lasts
 from scoring.group_tables import GroupTables, Tables, add, clipped
 from scoring.hits import Now, Wanted, wanted_by
 from scoring.inputs import microseconds
+from scoring.refining import Refining
 from scoring.rule_set import Dimension, Group, Rule, RuleSet
 from scoring.scores import DIMENSIONS
 from scoring.truths import Shared
@@ -65,6 +68,23 @@ class ColumnScorer:
         self._like = like
         self.judge = (like and like.judge_for(self)) or Judge(rule_set, self._shared)
         self.bands = BandTable(rule_set.bands)
+        gives = [rule_function(rule) for rule in rule_set.rules()]
+        self.bounds: Bounds = Bounds(rule_set, gives, like.bounds if like else None)
+        self.refining: Refining = Refining(
+            rule_set,
+            self.bounds,
+            self._cells,
+            self._shared,
+            self.judge,
+            self.compiled,
+            like.refining if like else None,
+        )
+        #: by group: what is added to lows and highs while a fact is unknown
+        self.corrections: list[dict[str, tuple[int, int]]] = [
+            {} for dimension in rule_set.dimensions for _ in dimension.groups
+        ]
+        for (group, fact), both in self.bounds.corrections().items():
+            self.corrections[group][fact] = both
 
     @cached_property
     def dimensions(self) -> list[tuple[Dimension, list[GroupTables]]]:
@@ -162,6 +182,13 @@ class ColumnScorer:
             found = self._compiled[key] = found or compiled(rule, self._shared)
         return found
 
+    def correction(self, fact: str, low: int, high: int) -> Compiled:
+        """What is added to the bounds of leads of whom the fact is unknown."""
+        states = np.ones(len(self._cells[fact].values), np.int32)
+        states[0] = 0
+        table = FactTable(states, np.array([(0, low, high, 0), (0, 0, 0, 0)], np.int32))
+        return Compiled(lambda block: table.rows(block.codes(fact)), fact, table)
+
     def judge_for(self, other: ColumnScorer) -> Judge | None:
         """This scorer's judge if it is right for another rule set over the same columns."""
         mine, theirs = self.rule_set, other.rule_set
@@ -181,6 +208,8 @@ class ColumnScorer:
         split: dict[bool, list[Compiled]] = {True: [], False: []}
         for rule in group.rules:
             split[lasts(rule, self._shared)].append(self.compiled(rule))
+        for fact, both in self.corrections[position].items():
+            split[self._shared.steady(fact)].append(self.correction(fact, *both))
         rules = [self.compiled(rule).give for rule in group.rules]
         return GroupTables(
             group, position, self._tables(split[True]), self._tables(split[False]), rules
@@ -224,16 +253,20 @@ class ColumnScorer:
         total = np.zeros((3, len(block)), self.number)
         assumed = np.zeros(len(block), np.int32)
         part = slice(block.low, block.high)
+        refinement = self.refining.begin(block)
         for dimension, groups in self.dimensions:
             inside = np.zeros((3, len(block)), self.number)
             for tables in groups:
                 sums = self.group_sums(block, tables)
+                if refinement is not None:
+                    refinement.take(tables.position, sums)
                 assumed += sums[3].astype(np.int32, copy=False)
                 inside += clipped(sums[:3], tables.group.low, tables.group.high)
             inside = clipped(inside, dimension.low, dimension.high)
             found.dimensions[DIMENSIONS.index(dimension.id), part] = inside[0]
             total += inside
-        answer(found, part, total, assumed, self.judge.verdict(block), self.bands, held)
+        verdict = self.judge.verdict(block)
+        answer(found, part, total, assumed, verdict, self.bands, held, refinement)
 
     def _contributions(self, block: Block) -> tuple[list[str], Points]:
         names: list[str] = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, combinations
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, combinations, islice, product
+from math import prod
+from typing import Any, TypeVar
 
 from scoring.cells import cuts_of, representatives
 from scoring.criteria import FactTest, leaves
@@ -13,11 +15,15 @@ from scoring.rule_set import ByChoice, PerUnit, RuleSet
 
 #: Cases of one fact; where rules tell more apart, each rule is looked at by itself.
 MOST_CASES = 1_024
-MOST_WORDS = 10  # words and patterns that rules look for in one text or list: 2^10 cases
+MOST_TESTS = 10  # searches in one text, or words looked for in one list: 2^10 cases
 MOST_UNITS = 64  # steps of points per unit
 _SEARCHES = ("contains", "starts_with", "ends_with", "matches")
 
 Case = Any  # a Value or an Imagined
+T = TypeVar("T")
+
+
+Word = tuple[str, str]  # operator and what it looks for
 
 
 class Imagined:
@@ -25,7 +31,7 @@ class Imagined:
 
     __slots__ = ("_found",)
 
-    def __init__(self, found: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, found: Iterable[Word]) -> None:
         self._found = frozenset(found)
 
     def words(self) -> str:
@@ -35,7 +41,8 @@ class Imagined:
     def passes(self, operator: str, argument: object) -> bool:
         """Whether the text passes an operator of texts."""
         if operator in _SEARCHES:
-            return any(word in self._found for word in searched(operator, argument))
+            return any(_implies(held, word) for word in searched(operator, argument)
+                       for held in self._found)  # fmt: skip
         return operator in ("not_equals", "not_in", "is_known")
 
 
@@ -59,8 +66,8 @@ def possible_cases(rule_set: RuleSet) -> dict[str, tuple[Case, ...]]:
     types, choices, cuts = dict(rule_set.fact_types), dict(rule_set.choices), cuts_of(rule_set)
     found = {}
     for fact, asked in tests.items():
-        cases = _cases(types[fact], choices.get(fact, ()), asked, tables.get(fact, ()),
-                       cuts.get(fact, set()))  # fmt: skip
+        cases = _cases(types[fact], choices.get(fact, ()), tuple(asked),
+                       tuple(tables.get(fact, ())), frozenset(cuts.get(fact, ())))  # fmt: skip
         if cases is not None and len(cases) <= MOST_CASES:
             found[fact] = cases
     return found
@@ -72,12 +79,13 @@ def scoring_conditions(rule_set: RuleSet) -> list[Any]:
     return rules + [entry.when for entry in rule_set.disqualifiers]
 
 
+@lru_cache(maxsize=1_000)  # a draft asks most facts what the active rules ask
 def _cases(
     kind: str,
-    choices: Sequence[str],
-    tests: Sequence[FactTest],
-    tables: Sequence[ByChoice | PerUnit],
-    cuts: set[float],
+    choices: tuple[str, ...],
+    tests: tuple[FactTest, ...],
+    tables: tuple[ByChoice | PerUnit, ...],
+    cuts: frozenset[float],
 ) -> tuple[Case, ...] | None:
     """None for too many."""
     if kind == "flag":
@@ -92,24 +100,24 @@ def _cases(
         units = [per.unit * n for per, most in zip(steps, enough, strict=True)
                  for n in range(1, most + 1)]  # fmt: skip
         return representatives(sorted(cuts.union(units)))[1:]
-    words = sorted({word for test in tests for word in _words(test, kind)})
-    if len(words) > MOST_WORDS:
-        return None
     if kind == "list":
-        return tuple(tuple(word for _, word in some) for some in _subsets(words))
+        words = sorted({word for test in tests for word in _list_words(test)})
+        return None if len(words) > MOST_TESTS else tuple(_subsets(words))
     named = {fold(str(word)) for test in tests for word in _literals(test)}
     named |= {str(value) for table in tables if isinstance(table, ByChoice)
               for value, _ in table.table}  # fmt: skip
-    others = (Imagined(some) for some in _subsets(words) if _exists(frozenset(some), words))
-    return (*sorted(named), *others)
+    searches = sorted(
+        {tuple(searched(t.operator, t.argument)) for t in tests if t.operator in _SEARCHES}
+    )
+    if len(searches) > MOST_TESTS:
+        return None
+    others = (_imagined(passed, searches) for passed in _subsets(searches))
+    return (*sorted(named), *(other for other in others if other is not None))
 
 
-def _words(test: FactTest, kind: str) -> Iterator[tuple[str, str]]:
-    if kind == "list":
-        if isinstance(test.argument, tuple):
-            yield from (("has", fold(str(word))) for word in test.argument)
-    elif test.operator in _SEARCHES:
-        yield from searched(test.operator, test.argument)
+def _list_words(test: FactTest) -> Iterator[str]:
+    if isinstance(test.argument, tuple):
+        yield from (fold(str(word)) for word in test.argument)
 
 
 def searched(operator: str, argument: object) -> Iterator[tuple[str, str]]:
@@ -125,24 +133,44 @@ def _literals(test: FactTest) -> tuple[object, ...]:
     return test.argument if isinstance(test.argument, tuple) else (test.argument,)
 
 
-def _subsets(words: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], ...]]:
-    return chain.from_iterable(combinations(words, size) for size in range(len(words) + 1))
+def _subsets(items: Sequence[T]) -> Iterator[tuple[T, ...]]:
+    return chain.from_iterable(combinations(items, size) for size in range(len(items) + 1))
 
 
-def _exists(found: frozenset[tuple[str, str]], words: Sequence[tuple[str, str]]) -> bool:
-    """Whether some text holds exactly these words: "sales ops" is never without "sales"."""
-    for operator, word in found:
-        for other, part in words:
-            follows = (
-                (other == "contains" and part in word)
-                or (other == operator == "starts_with" and word.startswith(part))
-                or (other == operator == "ends_with" and word.endswith(part))
-            )
-            if operator != "matches" and follows and (other, part) not in found:
-                return False
-    starts = sorted((w for o, w in found if o == "starts_with"), key=len)
-    ends = sorted((w for o, w in found if o == "ends_with"), key=len)
-    return all(starts[-1].startswith(w) for w in starts) and all(ends[-1].endswith(w) for w in ends)
+def _imagined(
+    passed: Sequence[tuple[Word, ...]], searches: Sequence[tuple[Word, ...]]
+) -> Imagined | None:
+    """A text that passes these searches and no other; None where there is none."""
+    failed = [word for words in searches if words not in passed for word in words]
+    choices = [
+        [word for word in words if not any(_implies(word, other) for other in failed)]
+        for words in passed
+    ]
+    if not all(choices):
+        return None
+    for found in islice(product(*choices), MOST_CASES):
+        if _fit(found, "starts_with", str.startswith) and _fit(found, "ends_with", str.endswith):
+            return Imagined(found)
+    too_many = prod(map(len, choices)) > MOST_CASES  # then it counts as one that may exist
+    return Imagined(words[0] for words in choices) if too_many else None
+
+
+def _implies(word: Word, other: Word) -> bool:
+    """Whether a text that has the one has the other: "sales ops" is never without "sales"."""
+    (operator, text), (asked, part) = word, other
+    if word == other or operator == "matches":
+        return word == other
+    return (
+        (asked == "contains" and part in text)
+        or (asked == operator == "starts_with" and text.startswith(part))
+        or (asked == operator == "ends_with" and text.endswith(part))
+    )
+
+
+def _fit(found: Iterable[Word], operator: str, within: Callable[[str, str], bool]) -> bool:
+    """Whether one text can begin, or end, with all of these words."""
+    words = sorted((text for held, text in found if held == operator), key=len)
+    return all(within(words[-1], text) for text in words)
 
 
 def known(cases: Mapping[str, Case | None]) -> dict[str, Value]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scoring.answers import NONE, BandPositions, Points, Scores, answer
 from scoring.blocks import BLOCK, Block
 from scoring.columns import Columns
-from scoring.difference import Difference, Standing, standing_of
+from scoring.difference import Difference, Key, Standing, standing_of
+from scoring.givers import Rows
 from scoring.kernel import ColumnScorer
 from scoring.rule_set import RuleSet
 from scoring.scores import MILLI
@@ -93,9 +94,13 @@ class Preview:
             part = slice(block.low, block.high)
             kept = self._standing[block.low // BLOCK]
             held = None if self._held is None else bands.now_called(self._held[part])
-            total, assumed = difference.total(block, kept, self._after)
+            sums: dict[Key, Rows] = {}
+            total, assumed = difference.total(block, kept, self._after, sums)
+            refinement = scorer.refining.begin(block)
+            if refinement is not None:
+                difference.take(refinement, kept, sums)
             verdict = scorer.judge.verdict(block)
-            answer(self._after, part, total, assumed, verdict, scorer.bands, held)
+            answer(self._after, part, total, assumed, verdict, scorer.bands, held, refinement)
             return bands.counted(self.scores, self._after, part, write_points)
 
         counted = scorer.each_block(self._now, work)
@@ -108,11 +113,13 @@ class Preview:
         return Change(self._after, moves, self._bars, bars, movers, changed, writes)
 
     def _stand(self, block: Block) -> Standing:
-        standing = standing_of(self._scorer, block, self.scores)
+        refinement = self._scorer.refining.begin(block)
+        standing = standing_of(self._scorer, block, self.scores, refinement)
         part = slice(block.low, block.high)
         held = None if self._held is None else self._held[part]
         verdict, total = self._scorer.judge.verdict(block), standing.total.copy()
-        answer(self.scores, part, total, standing.assumed, verdict, self._scorer.bands, held)
+        bands = self._scorer.bands
+        answer(self.scores, part, total, standing.assumed, verdict, bands, held, refinement)
         return standing
 
 

@@ -84,6 +84,7 @@ class Tallier:
         self._lookups = Lookups(rule_set, self._gives, self.bounds)
         self._rules = len(self._gives)
         self._zeros = [0] * sum(len(dimension.groups) for dimension in rule_set.dimensions)
+        self._numbers = [(fact, self.bounds.seen(fact).number) for fact in self.bounds.linked]
         self._bands = BandScale(rule_set.bands)
         self._engaged = {
             position: ungated(rule)
@@ -159,7 +160,9 @@ class Tallier:
             tally.value, low, high, values, events
         )
         if together is not None:
-            tally.low, tally.high = self._tried(together, lows, highs, others, values, events)
+            tried = self._tried(together, lows, highs, others, values, events)
+            tally.low = tally.low if tried[0] is None else tried[0]
+            tally.high = tally.high if tried[1] is None else tried[1]
         band = self._bands.of(previous_band)
         tally.band = band(tally.value)
         tally.band_certain = band(tally.low) == tally.band == band(tally.high)
@@ -201,8 +204,8 @@ class Tallier:
         unknown = [fact for fact in bounds.linked if fact not in values]
         if not unknown:
             return None
-        numbers = [bounds.number(n, values.get(fact)) for n, fact in enumerate(bounds.linked)]
-        numbers += [truth(values, events) for _, truth in bounds.event_tests]
+        numbers = [seen(values.get(fact)) for fact, seen in self._numbers]
+        numbers += [truth(values, events) // TRUE for _, truth in bounds.event_tests]
         return bounds.together(tuple(numbers), unknown)
 
     def _tried(
@@ -213,8 +216,13 @@ class Tallier:
         others: Mapping[int, Given],
         values: Values,
         events: Events,
-    ) -> tuple[int, int]:
-        """Low and high over all ways in which linked facts may become known; sums by group."""
+    ) -> tuple[int | None, int | None]:
+        """Low and high over all ways in which linked facts may become known; sums by group.
+
+        None where the sums themselves are attained.
+        """
+        if not together.lows and not together.highs:
+            return None, None
         for group, low, high in together.alone:
             lows[group] -= low
             highs[group] -= high
@@ -230,9 +238,10 @@ class Tallier:
                     cap_low = min(cap_low, entry.at_most)
                 if may_hold == TRUE:
                     cap_high = min(cap_high, entry.at_most)
-        low = min([self._trial(trial, lows, cap_low, events) for trial in together.lows])
-        high = max([self._trial(trial, highs, cap_high, events) for trial in together.highs])
-        return low, high
+        return (
+            min([self._trial(t, lows, cap_low, events) for t in together.lows], default=None),
+            max([self._trial(t, highs, cap_high, events) for t in together.highs], default=None),
+        )
 
     def _trial(self, trial: Trial, others: Sequence[int], cap: int, events: Events) -> int:
         """The score with facts known as in the trial; `others`: of the other rules, by group."""
