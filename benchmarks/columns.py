@@ -143,8 +143,11 @@ def _caught_up(store: Store, cache: Path, path: Path, changes: int) -> Result:
 def _saved(store: Store, database: str) -> Result:
     say(f"scores into {database}")
     with store.engine.connect() as connection:
-        ids = [row.id for row in connection.execute(text("SELECT id FROM lead"))]
-    rows = [ScoreRow(i, 20_000 + i % 9, 9_000, 61_000, "low", False, "rules", 1, 2, 3) for i in ids]
+        known = connection.execute(text("SELECT id, score_value FROM lead")).all()
+    rows = [
+        ScoreRow(lead_id, value + 1_000, 9_000, 61_000, "low", False, "rules", 1, 2, 3)
+        for lead_id, value in known
+    ]
 
     def save() -> None:
         store.save_scores(rows, estate.NOW)

@@ -83,8 +83,9 @@ def read_changes(connection: Connection, since: Mark) -> tuple[Integers, Snapsho
     gone = np.array(sorted(lead_id for lead_id, is_gone in rows if is_gone), np.int64)
     ids = sorted(lead_id for lead_id, is_gone in rows if not is_gone)
     parts = [
+        # + keeps SQLite from going through all these leads instead of the few that changed
         f"facts IS NOT NULL AND version > {since.version}"
-        f" AND lead_id BETWEEN {part[0]} AND {part[-1]}"
+        f" AND +lead_id BETWEEN {part[0]} AND {part[-1]}"
         for part in chunks(ids, _CHANGED)
     ]
     leads = _facts(_joined(connection, "lead_input", part) for part in parts)
