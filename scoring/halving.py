@@ -8,6 +8,16 @@ from typing import NamedTuple
 
 from scoring.movers import Points
 
+#: So often is a term asked for its points in one search at most: some hundredths of a second.
+MOST_ASKED = 20_000
+
+
+class Found(NamedTuple):
+    """Where a search ended: nothing is found before `at`, and at it, if it is `certain`."""
+
+    at: int
+    certain: bool = True
+
 
 class Term(NamedTuple):
     """Points that only fall or only rise between two instants, and what they are there."""
@@ -68,15 +78,17 @@ class Totals:
 
 def first_outside(
     totals: Totals, terms: Sequence[Term], start: int, end: int, allowed: range
-) -> int | None:
+) -> Found | None:
     """The first whole instant from `start` to `end` whose score is not in `allowed`, if any is.
 
     The terms stand for these two instants. What they are at both ends of a stretch bounds the score
     in between: where the bounds are allowed nothing happens, any other stretch is halved. Where all
-    terms have one direction the ends alone decide.
+    terms have one direction the ends alone decide. Many terms against each other that keep the
+    score close to a limit for long are followed only so far as `MOST_ASKED` allows.
     """
     if totals.value([(term.group, term.first) for term in terms]) not in allowed:
-        return start
+        return Found(start)
+    asked, begin = 0, start
     ahead = [(start, end, *totals.focused(terms))]
     while ahead:
         start, end, totals, terms = ahead.pop()
@@ -84,7 +96,7 @@ def first_outside(
         falling = [term for term in terms if term.first > term.last]
         if len(falling) in (0, len(terms)):
             if totals.value([(term.group, term.last) for term in terms]) not in allowed:
-                return _first_of_one_direction(totals, terms, start, end, allowed)
+                return Found(_first_of_one_direction(totals, terms, start, end, allowed))
             continue
         lows = [(t.group, min(t.first, t.last)) for t in terms]
         highs = [(t.group, max(t.first, t.last)) for t in terms]
@@ -92,8 +104,11 @@ def first_outside(
             continue
         if end - start == 1:
             if totals.value([(term.group, term.last) for term in terms]) not in allowed:
-                return end
+                return Found(end)
             continue
+        if asked > MOST_ASKED:
+            return Found(max(start, begin + 1), certain=False)
+        asked += len(terms)
         middle = (start + end) // 2
         left, right, score = _parted(totals, terms, middle)
         if score in allowed:

@@ -18,7 +18,7 @@ from scoring.bands import TOP, UNMOVED, BandState, kept, next_band
 from scoring.breaks import Moments, breaks_of
 from scoring.compiling import TRUE, truth_of
 from scoring.events import Events
-from scoring.halving import Term, Totals, first_outside
+from scoring.halving import Found, Term, Totals, first_outside
 from scoring.inputs import GROWING_FACTS, Timed, as_of, grown_days, instant, microseconds
 from scoring.movers import Mover, Points, moves
 from scoring.operators import Value
@@ -49,7 +49,7 @@ class Outlook:
     """What is to come if nothing happens; None = never."""
 
     due_at: datetime | None  # look at the lead again: a change, or a value outside what was given
-    change: Change | None
+    change: Change | None  # None as well where it takes too long to find, or comes too late
 
 
 class Horizon:
@@ -93,19 +93,18 @@ class Horizon:
         milli-points, ends included) that need no look at the lead while its band stays.
         """
         ahead = _Ahead(self, facts, ordered, now, state, moved, full)
-        changes_us = ahead.search(ANY_VALUE, ahead.end_us)
-        due_us = changes_us
-        if within != ANY_VALUE:
-            due_us = ahead.search(within, changes_us or ahead.end_us) or changes_us
+        due = ahead.search(within)
         last = instant(ahead.end_us)
-        if due_us is None and self._timing.pending(
+        if due is None and self._timing.pending(
             self.tallier.values(as_of(facts, last), last), ordered, ahead.end_us, ahead.suppressed
         ):
-            due_us = ahead.end_us
-        return Outlook(
-            None if due_us is None else instant(due_us),
-            None if changes_us is None else ahead.change(changes_us),
-        )
+            due = Found(ahead.end_us, certain=False)
+        if due is None:
+            return Outlook(None, None)
+        # whatever changes the band is due as well, so that nothing comes before
+        found = due if within == ANY_VALUE else ahead.search(ANY_VALUE, due.at)
+        changes = found is not None and found.certain
+        return Outlook(instant(due.at), ahead.change(found.at) if found and changes else None)
 
 
 class _EventsAt(Events):
@@ -167,13 +166,13 @@ class _Ahead:
         #: what moves until an engagement begins, with what engagements give
         self._engaged: list[tuple[Mover, Points | None]] = []
 
-    def search(self, within: tuple[int, int], last: int) -> int | None:
-        """The first microsecond, `last` at the latest, of a change or a value not `within`."""
-        for start, end in self._stretches(last):
+    def search(self, within: tuple[int, int], begin: int = 0) -> Found | None:
+        """The first microsecond, from `begin` on, of a change or a value not `within`."""
+        for start, end in self._stretches(max(begin, self.now_us + 1)):
             values, events = self._values_at(start), _EventsAt(self.moments.engagements, start)
             suppressed = any(truth(values, events) == TRUE for truth in self.rules.suppressions)
             if suppressed != self.suppressed:
-                return start
+                return Found(start)
             if suppressed:
                 continue
             caps = [most for most, truth in self.rules.caps if truth(values, events) == TRUE]
@@ -208,9 +207,9 @@ class _Ahead:
         )
         return Change(at, after.band if after else "")
 
-    def _stretches(self, end: int) -> Iterator[tuple[int, int]]:
-        """First and last microsecond of each stretch without a break up to `end`, in order."""
-        start = self.now_us + 1
+    def _stretches(self, start: int) -> Iterator[tuple[int, int]]:
+        """First and last microsecond of each stretch without a break from `start` on, in order."""
+        end = self.end_us
         begins = {at for ats in self.moments.engagements.values() for at in ats}
         for until in [*sorted(at for at in begins if start < at <= end), end + 1]:
             self._engaged.clear()

@@ -121,20 +121,26 @@ def fading(each: Each, instants: Sequence[int], start: int) -> Points | None:
             return clip(faded(each, [at - one for one in left]), low, each.cap)
 
         return unfading
-    weights = [math.exp2((one - start) / half_life_us) for one in reversed(counted)]
-    sums = [0.0, *accumulate(weights)]  # of the newest so many
-    size = abs(each.points)
+    rate = 1 / half_life_us
+    weights = [math.exp2((one - start) * rate) for one in reversed(counted)]
+    size, sign = abs(each.points), -1 if each.points < 0 else 1
+    most = size * len(counted) if each.cap is None else each.cap
+    # by how many of the oldest have dropped out; the last entry stands for all of them
+    totals = [size * total for total in (*accumulate(weights),)][::-1] + [0.0]
+    guard = GUARD + RELATIVE_GUARD * totals[0]
+    lasts = start if span is None else counted[0] + span  # until then all of them count
+    forever = span is None
 
     def points(at: int) -> int:
-        first = 0 if span is None else bisect_left(counted, at - span)
-        total = size * sums[len(counted) - first] * math.exp2((start - at) / half_life_us)
-        near = total + HALF
-        whole = math.floor(near)
-        if min(near - whole, whole + 1 - near) < GUARD + RELATIVE_GUARD * total:
-            found = decayed(each.points, [at - one for one in counted[first:]], half_life_us)
-        else:
-            found = -whole if each.points < 0 else whole
-        return clip(found, low, each.cap)
+        dropped = 0 if forever or at <= lasts else bisect_left(counted, at - (span or 0))
+        near = totals[dropped] * math.exp2((start - at) * rate) + HALF
+        whole = int(near)
+        if whole > most:
+            return sign * most
+        if not guard < near - whole < 1 - guard:
+            ages = [at - one for one in counted[dropped:]]
+            whole = decayed(size, ages, half_life_us)
+        return sign * (most if whole > most else whole)
 
     return points
 
