@@ -121,25 +121,19 @@ def fading(each: Each, instants: Sequence[int], start: int) -> Points | None:
             return clip(faded(each, [at - one for one in left]), low, each.cap)
 
         return unfading
-    rate = 1 / half_life_us
-    weights = [math.exp2((one - start) * rate) for one in reversed(counted)]
     size, sign = abs(each.points), -1 if each.points < 0 else 1
-    most = size * len(counted) if each.cap is None else each.cap
-    # by how many of the oldest have dropped out; the last entry stands for all of them
-    totals = [size * total for total in (*accumulate(weights),)][::-1] + [0.0]
+    rate, most = 1 / half_life_us, size * len(counted) if each.cap is None else each.cap
+    newest = accumulate(size * math.exp2((one - start) * rate) for one in reversed(counted))
+    totals = [*reversed([*newest]), 0.0]  # of those left when so many of the oldest are too old
     guard = GUARD + RELATIVE_GUARD * totals[0]
-    lasts = start if span is None else counted[0] + span  # until then all of them count
-    forever = span is None
+    all_until = math.inf if span is None else counted[0] + span
 
     def points(at: int) -> int:
-        dropped = 0 if forever or at <= lasts else bisect_left(counted, at - (span or 0))
-        near = totals[dropped] * math.exp2((start - at) * rate) + HALF
+        gone = 0 if at <= all_until else bisect_left(counted, at - (span or 0))
+        near = totals[gone] * math.exp2((start - at) * rate) + HALF
         whole = int(near)
-        if whole > most:
-            return sign * most
-        if not guard < near - whole < 1 - guard:
-            ages = [at - one for one in counted[dropped:]]
-            whole = decayed(size, ages, half_life_us)
+        if whole <= most and not guard < near - whole < 1 - guard:
+            whole = decayed(size, [at - one for one in counted[gone:]], half_life_us)
         return sign * (most if whole > most else whole)
 
     return points
