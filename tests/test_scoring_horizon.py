@@ -407,3 +407,25 @@ def test_the_shipped_rules_cool_when_they_say(seed: int) -> None:
     state, _ = state_at(engine, lead, NOW, None)
     found = engine.outlook(*lead, NOW, state).change
     assert_first(engine, lead, state, found)
+
+
+def test_many_rules_against_each_other_are_followed_only_so_far() -> None:
+    """A score that hovers at a threshold is looked at too early, never too late."""
+    rules = []
+    for n in range(20):
+        gain, loss = {"half_life_days": 30 + n}, {"half_life_days": 30.5 + n}
+        rules.append({"each": {"kind": "page_visit"}, "points": 50 + n / 100, "decay": gain})
+        rules.append({"each": {"kind": "email_open"}, "points": -50 - n / 200, "decay": loss})
+    rules.append({"each": {"kind": "form_submission"}, "points": 40})
+    kinds = [*["page_visit"] * 5, *["email_open"] * 5, "form_submission"]
+    lead: Lead = ({}, [event(kind, n % 5 / 24) for n, kind in enumerate(kinds)])
+    free = scorer(one_group(*rules))
+    lowest = min(state_at(free, lead, NOW + n * DAY, None)[1] for n in range(400))
+    bands = {"hot": {"from": (lowest - 5) / 1_000}, "cold": {"from": 0}}
+    engine = scorer(one_group(*rules, bands=bands))
+    found = engine.outlook(*lead, NOW, BandState("hot", NOW))
+    assert found.change is None
+    assert found.due_at is not None
+    for at in instants(lead, found.due_at, 3, 200):
+        assert not changed(engine, lead, at, BandState("hot", NOW)), at
+    assert found.due_at > NOW + DAY
