@@ -195,7 +195,7 @@ def test_one_function_decides_the_band(
             lead.state,
             lead.value,
             NOW,
-            moved=moved,
+            moved=thresholds_for(bands, moved, lead.owner),
             full=found.waits_for,
             disqualified=lead.disqualified,
         )
@@ -471,5 +471,7 @@ def test_each_owners_threshold_follows_their_own_leads() -> None:
     assert thresholds_for(bands, found, "Bob") == {"warm": 40_000}
 
 
-def test_a_threshold_from_older_rules_never_opens_a_band_below_its_start() -> None:
+def test_a_threshold_from_older_rules_means_nothing_where_it_does_not_belong() -> None:
     assert thresholds_for(BANDS, {"hot": 10_000}, "") == {"hot": 65_000}
+    unlimited = (replace(HOT, capacity=None), WARM, LOW)
+    assert thresholds_for(unlimited, {"hot": 90_000}, "") == {}
