@@ -13,7 +13,7 @@ from scoring.columns import Codes, Columns, Floats, Integers, Log
 from scoring.criteria import Pattern
 from scoring.hits import FOREVER, Hits, Now, Wanted, ages_at, find_hits, wanted_by
 
-BLOCK = 16_384
+BLOCK = 65_536
 THREADS = 2
 T = TypeVar("T")
 

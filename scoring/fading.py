@@ -244,6 +244,17 @@ class Fading:
 
 def points_of(each: Each, fading: Fading, block: Block) -> Sparse:
     """Milli-points of the rule, after fading, rounding and the cap."""
+    if not (isinstance(block.now, int) and block.keeps):
+        return _points(each, fading, block)
+    now, found = block.part.kept.get(each, (None, None))
+    if now != block.now:
+        found = _points(each, fading, block)
+        block.part.kept[each] = block.now, found
+    kept: Sparse = found
+    return kept
+
+
+def _points(each: Each, fading: Fading, block: Block) -> Sparse:
     hits = block.hits(each.pattern)
     if not len(hits.who):
         return Sparse(hits.who, np.empty(0, np.int32))
