@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -113,7 +114,9 @@ def test_both_routes_answer_over_http(store: Store) -> None:
         async with httpx.AsyncClient(transport=served, base_url="http://127.0.0.1") as client:
             return await client.get("/healthz"), await client.get("/metrics")
 
-    alive, scraped = asyncio.run(ask())
+    # in a thread of its own: a browser test before it may have left a loop running in this one
+    with ThreadPoolExecutor(1) as thread:
+        alive, scraped = thread.submit(asyncio.run, ask()).result()
     assert alive.json()["status"] == "ok"
     assert scraped.headers["content-type"].startswith("text/plain")
     assert "leadlight_build_info" in scraped.text
