@@ -231,10 +231,6 @@ class Store:
         order = (LEAD.c.score_value.desc(),)
         return self._lead_ids(on_other_rules(rule_set_hash), order, limit)
 
-    def unscored_leads(self, limit: int) -> list[int]:
-        """Leads that have no score and no reason not to have one."""
-        return self._lead_ids((LEAD.c.scored_at.is_(None),), (LEAD.c.created_at.desc(),), limit)
-
     def _lead_ids(self, conditions: Sequence[Any], order: Sequence[Any], limit: int) -> list[int]:
         live = (LEAD.c.merged_into_id.is_(None), LEAD.c.deleted.is_(False))
         with reading(self.engine) as connection:
